@@ -1,0 +1,3 @@
+_base_ = 'mmpretrain::resnet/resnet50_8xb256-rsb-a2-300e_in1k.py'
+custom_imports = dict(imports=['banet'])
+model = dict(backbone=dict(type='BAResNet'))

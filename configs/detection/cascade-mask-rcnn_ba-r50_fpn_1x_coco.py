@@ -1,0 +1,3 @@
+_base_ = 'mmdet::cascade_rcnn/cascade-mask-rcnn_r50_fpn_1x_coco.py'
+custom_imports = dict(imports=['banet'])
+model = dict(backbone=dict(type='BAResNet'))

@@ -1,0 +1,250 @@
+"""Bridge attention: pooled conv outputs of one residual block in, gate out.
+
+Papers: BAv1, "BA-Net: Bridge Attention for Deep Convolutional Neural
+Networks", ECCV 2022, arXiv 2112.04150; BAv2, "BA-Net: Bridge Attention in
+Deep Neural Networks", arXiv 2410.07860; and the authors' reference code.
+
+The modules know vectors only, neither images nor residual blocks.
+"""
+import logging
+from typing import Optional, Sequence
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn import build_activation_layer, build_norm_layer
+from mmengine.dist import get_world_size
+from mmengine.logging import print_log
+from mmengine.model import BaseModule
+from mmengine.registry import MODELS
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.instancenorm import _InstanceNorm
+
+USE_LN = "attention=dict(type='BridgeAttentionV2', norm_cfg=dict(type='LN'))"
+
+
+def build_vector_norm(norm_cfg: dict, num_features: int) -> nn.Module:
+    """Build the norm layer of ``norm_cfg`` for (N, num_features) vectors.
+
+    ``BN`` means ``BN1d`` here; ``SyncBN``, ``LN``, ``GN`` and any registered
+    norm that takes such vectors are built as they are.
+
+    Raises:
+        ValueError: The norm cannot work on vectors: it needs spatial axes,
+            leaves one value per group, or keeps no running statistics.
+    """
+    norm_cfg = dict(norm_cfg)
+    if norm_cfg.get('type') in ('BN', 'BN2d'):
+        norm_cfg['type'] = 'BN1d'
+    try:
+        norm = build_norm_layer(norm_cfg, num_features)[1]
+    except ValueError as error:  # such as GroupNorm's indivisible channels
+        raise ValueError(f'norm_cfg={norm_cfg} cannot normalise the '
+                         f'attention\'s {num_features} hidden channels: '
+                         f'{error}. Set the attention\'s own norm, such as '
+                         f'{USE_LN}.') from error
+    problem = _problem_on_vectors(norm, num_features)
+    if problem:
+        raise ValueError(f'norm_cfg={norm_cfg} cannot normalise the '
+                         f'attention\'s (N, {num_features}) vectors: '
+                         f'{problem}. Use BN, SyncBN or LN, such as {USE_LN}.')
+    return norm
+
+
+def _problem_on_vectors(norm: nn.Module, num_features: int) -> Optional[str]:
+    if isinstance(norm, _InstanceNorm):
+        return 'instance norm averages over spatial axes, there are none'
+    if isinstance(norm, _BatchNorm) and norm.running_mean is None:
+        return 'it keeps no running statistics (track_running_stats=False)'
+    groups = getattr(norm, 'num_groups', 1)  # of GroupNorm
+    if not isinstance(norm, _BatchNorm) and num_features == groups:
+        return 'a group of one value is always normalised to zero'
+    try:
+        with torch.no_grad():
+            norm.eval()(torch.zeros(2, num_features))
+    except Exception as error:  # whatever a layer for other shapes raises
+        return str(error)
+    finally:
+        norm.train()
+    return None
+
+
+def normalize(norm: nn.Module, x: Tensor) -> Tensor:
+    """Apply ``norm`` to ``x`` (N, h), also where a batch has no statistics.
+
+    A training batch of one (the last of an epoch, for example) is normalised
+    with the running statistics, which it does not update: PyTorch would
+    raise "Expected more than 1 value per channel when training".
+    """
+    if not (norm.training and isinstance(norm, _BatchNorm)):
+        return norm(x)
+    samples = x.shape[0]
+    if isinstance(norm, nn.SyncBatchNorm):
+        samples *= get_world_size(norm.process_group)
+    if samples == 1:
+        return F.batch_norm(
+            x,
+            norm.running_mean,
+            norm.running_var,
+            norm.weight,
+            norm.bias,
+            training=False,
+            eps=norm.eps)
+    if 2 <= samples <= 4 and not torch.compiler.is_compiling():
+        # mmengine's logger shows a repeated warning once.
+        print_log(
+            'Bridge attention normalises one vector per image over batches '
+            'of 2 to 4 images: the normalised values hardly depend on the '
+            'images (about +-1 at 2). Use norm_eval=True with pretrained '
+            "weights, norm_cfg=dict(type='SyncBN') on several GPUs, a larger "
+            f'batch, or a norm without batch statistics: {USE_LN}.',
+            logger='current',
+            level=logging.WARNING)
+    return norm(x)
+
+
+class _BridgeAttention(BaseModule):
+    """What both versions share: W_i in, W_g and the gate out.
+
+    A subclass defines :meth:`integrate`, which joins the reduced vectors.
+    """
+
+    def __init__(self,
+                 in_channels: Sequence[int],
+                 channels: int,
+                 ratio: int = 16,
+                 norm_cfg: dict = dict(type='BN'),
+                 act_cfg: dict = dict(type='ReLU', inplace=True),
+                 gate_cfg: dict = dict(type='Sigmoid'),
+                 init_cfg: Optional[dict] = None):
+        super().__init__(init_cfg)
+        if not in_channels or min(in_channels) < 1:
+            raise ValueError(
+                f'in_channels={in_channels!r} must list the width of every '
+                'bridged conv output, such as (64, 64, 256).')
+        if ratio < 1:
+            raise ValueError(f'ratio {ratio} is below 1; use 1 to {channels}, '
+                             'the paper takes 16.')
+        if ratio > channels:
+            raise ValueError(f'ratio {ratio} leaves no hidden channel of '
+                             f'{channels} channels; use at most {channels}.')
+        self.in_channels = tuple(in_channels)
+        self.channels = channels
+        self.hidden_channels = int(channels // ratio)
+        self.reductions = nn.ModuleList(
+            nn.Linear(width, self.hidden_channels, bias=False)
+            for width in self.in_channels)
+        self._build_integration(norm_cfg)
+        self.act = build_activation_layer(act_cfg)
+        self.generation = nn.Linear(self.hidden_channels, channels, bias=False)
+        self.gate = build_activation_layer(gate_cfg)
+
+    def _build_integration(self, norm_cfg: dict) -> None:
+        raise NotImplementedError
+
+    def integrate(self, reduced: Sequence[Tensor]) -> Tensor:
+        """Join the n vectors W_i g_i, each (N, h), to one (N, h)."""
+        raise NotImplementedError
+
+    def forward(self, pooled: Sequence[Tensor]) -> Tensor:
+        """Compute the gate of one block.
+
+        Args:
+            pooled (Sequence[Tensor]): g_1..g_n, the mean over height and
+                width of each bridged conv output, (N, C_i).
+
+        Returns:
+            Tensor: The gate, (N, C, 1, 1), in (0, 1) with the sigmoid.
+
+        Raises:
+            ValueError: ``pooled`` differs from ``in_channels`` in length or
+                in a width.
+        """
+        widths = tuple(vector.shape[-1] for vector in pooled)
+        if widths != self.in_channels:
+            raise ValueError(
+                f'pooled has widths {widths}, but this attention was built '
+                f'with in_channels={self.in_channels}; pass one (N, C_i) '
+                'vector per declared width, in that order.')
+        hidden = self.integrate([
+            reduction(vector)
+            for reduction, vector in zip(self.reductions, pooled)
+        ])
+        gate = self.gate(self.generation(self.act(hidden)))
+        return gate[:, :, None, None]
+
+
+@MODELS.register_module()
+class BridgeAttentionV1(_BridgeAttention):
+    r"""BAv1: every bridged feature has its own BN before the sum.
+
+    .. math::
+        w = \sigma(W_g \, \mathrm{ReLU}(\sum_i \mathrm{BN}_i(W_i g_i)))
+
+    Args:
+        in_channels (Sequence[int]): Widths C_1..C_n of the bridged conv
+            outputs.
+        channels (int): Width C of the gated conv output.
+        ratio (int): Reduction r, the hidden width is h = C // r.
+            Defaults to 16.
+        norm_cfg (dict): Norm over (N, h) vectors. ``BN`` means ``BN1d``.
+            Defaults to ``dict(type='BN')``.
+        act_cfg (dict): Activation before W_g. Defaults to ReLU.
+        gate_cfg (dict): Activation that makes the gate. Defaults to Sigmoid.
+        init_cfg (dict, optional): Initialisation config.
+
+    Raises:
+        ValueError: ``in_channels``, ``ratio`` or ``norm_cfg`` cannot work.
+
+    Source: arXiv 2112.04150 and its reference code.
+    """
+
+    def _build_integration(self, norm_cfg):
+        self.norms = nn.ModuleList(
+            build_vector_norm(norm_cfg, self.hidden_channels)
+            for _ in self.in_channels)
+
+    def integrate(self, reduced):
+        return sum(
+            normalize(norm, vector)
+            for norm, vector in zip(self.norms, reduced))
+
+
+@MODELS.register_module()
+class BridgeAttentionV2(_BridgeAttention):
+    r"""BAv2: learned scalars select how much each bridged feature counts.
+
+    .. math::
+        z = \sum_i a_i (W_i g_i) + b, \qquad
+        w = \sigma(W_g \, \mathrm{ReLU}(\mathrm{BN}(z)))
+
+    The *adaptive selection operator* (a, b) is one ``Linear(n, 1)``, shared
+    by all channels and images: learned, but independent of the input, as in
+    the reference code. The norm removes b while training; it is kept because
+    the reference checkpoints have it.
+
+    Args:
+        in_channels (Sequence[int]): Widths C_1..C_n of the bridged conv
+            outputs.
+        channels (int): Width C of the gated conv output.
+        ratio (int): Reduction r, the hidden width is h = C // r.
+            Defaults to 16.
+        norm_cfg (dict): Norm over (N, h) vectors. ``BN`` means ``BN1d``.
+            Defaults to ``dict(type='BN')``.
+        act_cfg (dict): Activation before W_g. Defaults to ReLU.
+        gate_cfg (dict): Activation that makes the gate. Defaults to Sigmoid.
+        init_cfg (dict, optional): Initialisation config.
+
+    Raises:
+        ValueError: ``in_channels``, ``ratio`` or ``norm_cfg`` cannot work.
+
+    Source: arXiv 2410.07860 and its reference code.
+    """
+
+    def _build_integration(self, norm_cfg):
+        self.selection = nn.Linear(len(self.in_channels), 1)
+        self.norm = build_vector_norm(norm_cfg, self.hidden_channels)
+
+    def integrate(self, reduced):
+        selected = self.selection(torch.stack(reduced, dim=-1)).squeeze(-1)
+        return normalize(self.norm, selected)

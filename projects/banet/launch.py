@@ -1,0 +1,181 @@
+"""Run the upstream library's own train.py or test.py that a config asks for.
+
+Which library that is, the config's ``default_scope`` says. What can be
+checked cheaply is checked first, so that a wrong path ends in one line
+instead of a traceback after the model was built.
+"""
+import os
+import runpy
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.registry import DATASETS, init_default_scope
+
+# scope -> the tested distribution that provides it
+LIBRARIES = dict(
+    mmpretrain='onedl-mmpretrain==1.3.6',
+    mmdet='onedl-mmdetection==3.5.1',
+    mmseg='onedl-mmsegmentation==1.4.2')
+CONFIG_SUFFIXES = ('.py', '.json', '.yml', '.yaml')
+
+
+class LaunchError(ValueError):
+    """What stands in the way of a run, with its remedy."""
+
+
+def main(tool: str) -> None:
+    """Run ``tool`` ('train.py' or 'test.py') with this process's arguments.
+
+    Exits with one line on bad input, before any model or dataset is built.
+    """
+    try:
+        path = find_config(sys.argv[1:])
+        script = find_script(load_config(path), path, tool)
+        upstream = runpy.run_path(str(script))
+        args = upstream['parse_args']()
+        config = load_config(args.config)
+        config.merge_from_dict(args.cfg_options or {})
+        check(config, args)
+    except LaunchError as error:
+        sys.exit(f'{tool}: {error}')
+    upstream['main']()
+
+
+def find_config(argv: list) -> str:
+    """Return the argument that is the config's path.
+
+    Raises:
+        LaunchError: There is none.
+    """
+    words = [word for word in argv if not word.startswith('-')]
+    for word in words:
+        if word.endswith(CONFIG_SUFFIXES):
+            return word
+    found = f'{words[0]} is not a config' if words else 'no config is given'
+    raise LaunchError(
+        f'{found}. Name a file ending in {", ".join(CONFIG_SUFFIXES)} first, '
+        'then the options of the library\'s own script (--help behind a '
+        'config lists them).')
+
+
+def load_config(path: str) -> Config:
+    """Read a config.
+
+    Raises:
+        LaunchError: It is missing, unreadable, or its library is missing.
+    """
+    if not os.path.isfile(path):
+        raise LaunchError(f'config {path} does not exist (looked in '
+                          f'{os.getcwd()}).')
+    try:
+        return Config.fromfile(path)
+    except Exception as error:  # a config is code: anything may come
+        missing = ''.join(
+            f' {scope} is not installed: pip install {package}.'
+            for scope, package in LIBRARIES.items() if not find_spec(scope))
+        raise LaunchError(f'{path} cannot be read as a config: '
+                          f'{type(error).__name__}: {error}.{missing}'
+                          ) from error
+
+
+def find_script(config: Config, path: str, tool: str) -> Path:
+    """Return the installed script ``tool`` of the config's library.
+
+    Raises:
+        LaunchError: No ``default_scope``, an unknown one, or the library or
+            its script is not installed.
+    """
+    scope = config.get('default_scope')
+    if scope not in LIBRARIES:
+        raise LaunchError(
+            f'{path} has default_scope={scope!r}, which names no library to '
+            f'run. Set default_scope to one of {", ".join(LIBRARIES)}, or '
+            'inherit a config that does.')
+    spec = find_spec(scope)
+    if spec is None:
+        raise LaunchError(f'{path} needs {scope}, which is not installed: '
+                          f'pip install {LIBRARIES[scope]}.')
+    script = Path(spec.origin).parent / '.mim' / 'tools' / tool
+    if not script.exists():
+        raise LaunchError(f'{scope} is installed without {script}: reinstall '
+                          f'it, pip install {LIBRARIES[scope]}.')
+    return script
+
+
+def check(config: Config, args) -> None:
+    """Check what a run needs besides its code.
+
+    Args:
+        config (Config): With the command line's options merged in.
+        args (Namespace): Parsed by the upstream script's own parser.
+
+    Raises:
+        LaunchError: Launcher without a device, missing or wrong checkpoint,
+            missing data, or a work dir that cannot be written.
+    """
+    if args.launcher == 'pytorch' and get_device() == 'cpu':
+        raise LaunchError('--launcher pytorch needs a GPU and none is '
+                          'visible; leave the launcher out to run on the CPU.')
+    testing = hasattr(args, 'checkpoint')
+    resume = getattr(args, 'resume', None)
+    for checkpoint in (args.checkpoint if testing else config.get('load_from'),
+                       resume if resume not in (True, 'auto') else None):
+        if checkpoint:
+            check_checkpoint(checkpoint)
+    init_default_scope(config.default_scope)
+    for split in ('test', ) if testing else ('train', 'val'):
+        loader = config.get(f'{split}_dataloader')
+        if loader and not getattr(args, 'no_validate', False):
+            check_data(loader.dataset, f'{split}_dataloader.dataset')
+    check_work_dir(args.work_dir or config.get('work_dir')
+                   or os.path.join('work_dirs',
+                                   Path(args.config).stem))
+
+
+def check_checkpoint(path: str) -> None:
+    """Raise LaunchError unless ``path`` could be what torch.save wrote."""
+    if '://' in path:  # fetched by mmengine
+        return
+    if not os.path.isfile(path):
+        raise LaunchError(f'checkpoint {path} does not exist (looked in '
+                          f'{os.getcwd()}).')
+    with open(path, 'rb') as file:
+        magic = file.read(4)
+    if not (magic == b'PK\x03\x04' or magic[:1] == b'\x80'):  # zip, pickle
+        raise LaunchError(f'{path} is not a checkpoint: it starts with '
+                          f'{magic!r}, neither a zip file nor a pickle as '
+                          'torch.save writes them. Was the download broken?')
+
+
+def check_data(dataset: dict, key: str) -> None:
+    """Raise LaunchError if a ``data_root`` in ``dataset`` is not there."""
+    for name in ('dataset', 'datasets'):  # wrappers
+        inner = dataset.get(name)
+        for i, child in enumerate(inner if isinstance(inner, list) else []):
+            check_data(child, f'{key}.{name}.{i}')
+        if isinstance(inner, dict):
+            check_data(inner, f'{key}.{name}')
+    root = dataset.get('data_root')
+    if not root or '://' in root or os.path.isdir(root):
+        return
+    if 'download' in getattr(
+            DATASETS.get(dataset.type), '__init__').__code__.co_varnames:
+        return  # such as CIFAR10, which makes its own root
+    raise LaunchError(
+        f'{key}.data_root={root} does not exist (looked in {os.getcwd()}). '
+        f'Put the data there, or add --cfg-options {key}.data_root=PATH.')
+
+
+def check_work_dir(path: str) -> None:
+    """Make the work dir; raise LaunchError if it cannot be written."""
+    try:
+        os.makedirs(path, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise LaunchError(f'work dir {path} cannot be written: {error}. '
+                          'Choose another with --work-dir.') from error

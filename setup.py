@@ -1,0 +1,58 @@
+"""Packaging of ``banet``: the package itself, plus configs/ and tools/ as
+``banet/.mim``, where the OpenMMLab ecosystem looks for them."""
+import shutil
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).resolve().parent
+MIM = ('configs', 'tools')
+
+
+class BuildPy(build_py):
+    """Also put ``MIM`` in place: copied into wheels, linked when editable."""
+
+    def run(self):
+        super().run()
+        package = ROOT / 'projects' if self.editable_mode else Path(
+            self.build_lib)
+        mim = package / 'banet' / '.mim'
+        shutil.rmtree(mim, ignore_errors=True)
+        mim.mkdir(parents=True)
+        for name in MIM:
+            if self.editable_mode:
+                (mim / name).symlink_to(ROOT / name)
+            else:
+                shutil.copytree(
+                    ROOT / name,
+                    mim / name,
+                    ignore=shutil.ignore_patterns('__pycache__'))
+
+
+def version():
+    text = (ROOT / 'projects/banet/version.py').read_text()
+    return text.split("'")[1]
+
+
+def requirements(name):
+    lines = (ROOT / 'requirements' / f'{name}.txt').read_text().splitlines()
+    return [line for line in lines if line and not line.startswith('#')]
+
+
+setup(
+    name='banet-openmmlab',
+    version=version(),
+    description='Bridge attention (BA-Net) backbones for OpenMMLab',
+    long_description=(ROOT / 'README.md').read_text(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    packages=find_packages('projects'),
+    package_dir={'': 'projects'},
+    python_requires='>=3.10,<3.13',
+    install_requires=requirements('runtime'),
+    extras_require=dict(
+        mm=requirements('mminstall'),
+        optional=requirements('optional'),
+        tests=requirements('tests')),
+    cmdclass=dict(build_py=BuildPy))
