@@ -38,7 +38,7 @@ def build_vector_norm(norm_cfg: dict, num_features: int) -> nn.Module:
         norm_cfg['type'] = 'BN1d'
     try:
         norm = build_norm_layer(norm_cfg, num_features)[1]
-    except ValueError as error:  # such as GroupNorm's indivisible channels
+    except (KeyError, ValueError) as error:  # unknown, indivisible groups
         raise ValueError(f'norm_cfg={norm_cfg} cannot normalise the '
                          f'attention\'s {num_features} hidden channels: '
                          f'{error}. Set the attention\'s own norm, such as '
