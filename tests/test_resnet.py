@@ -48,11 +48,10 @@ def reference_block(block, x):
 @pytest.mark.parametrize('depth', [18, 50])
 def test_block_equals_the_formula(depth):
     model = small(depth).double().eval()
-    for i, block in enumerate(model.layer2):  # with and without downsample
+    for block in model.layer2[:2]:  # with and without downsample
         x = torch.randn(2, block.conv1.in_channels, 9, 7).double()
         torch.testing.assert_close(
             block(x.clone()), reference_block(block, x), rtol=1e-12, atol=1e-12)
-    assert i > 0
 
 
 @pytest.mark.parametrize('depth', [18, 50])
@@ -155,7 +154,6 @@ def test_zero_init_residual_is_off_by_default():
 
 def test_convs_are_initialised_as_the_authors_do():
     """Kaiming normal, fan_out: std = sqrt(2 / (C_out * k * k))."""
-    weight = BAResNet(18).layer4[1].conv2.weight
     model = BAResNet(18)
     model.init_weights()
     weight = model.layer4[1].conv2.weight

@@ -29,3 +29,27 @@ val_dataloader = dict(batch_size=256)
 test_dataloader = val_dataloader
 optim_wrapper = dict(
     type='AmpOptimWrapper', loss_scale='dynamic', clip_grad=dict(max_norm=5.0))
+# The reference's cosine counts its 300 epochs from the first iteration, warm-up
+# included; upstream's begins after it. Both schedulers at once give the
+# reference's rates to 0.01 % after the warm-up. During it the cosine still
+# multiplies in, up to 1 % less: that mmengine cannot express otherwise.
+param_scheduler = [
+    dict(
+        type='LinearLR',
+        start_factor=1e-3,
+        begin=0,
+        end=20,
+        by_epoch=True,
+        convert_to_iter_based=True),
+    dict(
+        type='CosineAnnealingLR',
+        T_max=300,
+        eta_min=1e-5,
+        begin=0,
+        end=300,
+        by_epoch=True,
+        convert_to_iter_based=True)
+]
+# The paper reports the best epoch.
+default_hooks = dict(
+    checkpoint=dict(save_best='accuracy/top1', max_keep_ckpts=1))

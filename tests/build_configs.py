@@ -1,0 +1,66 @@
+"""Build every config given, each in a process that never imported banet.
+
+Prints one json line per config: what its name can be checked against.
+"""
+import json
+import os
+import sys
+
+import mmdet.models  # noqa: F401
+import mmseg.models  # noqa: F401
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope, MODELS
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def macs(cfg, model):
+    """Multiply-adds, as the README's table counts them."""
+    size, forward = dict(
+        mmpretrain=((224, 224), lambda x: model.head.fc(
+            model.neck(model.backbone(x))[-1])),
+        mmdet=((800, 1344), lambda x: model.neck(model.backbone(x))),
+        mmseg=(cfg.get('crop_size'), lambda x: model.decode_head(
+            model.backbone(x))))[cfg.default_scope]
+    model.to('meta')
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        forward(torch.zeros(1, 3, *size, device='meta'))
+    return counter.get_total_flops() // 2
+
+
+def describe(path):
+    cfg = Config.fromfile(path)
+    with DefaultScope.overwrite_default_scope(cfg.default_scope):
+        model = MODELS.build(cfg.model).eval()
+    backbone = model.backbone
+    with torch.no_grad():
+        widths = [f.shape[1] for f in backbone(torch.zeros(1, 3, 64, 64))]
+    attention = backbone.layer1[0].attention
+    if hasattr(model, 'neck') and hasattr(model.neck, 'lateral_convs'):
+        expected = [m.conv.in_channels for m in model.neck.lateral_convs]
+        widths = widths[-len(expected):]  # RetinaNet starts at stage 2
+    elif hasattr(model, 'decode_head'):
+        expected = model.decode_head.in_channels
+        if not isinstance(expected, list):
+            expected, widths = [expected], widths[-1:]
+    else:
+        expected = [model.head.fc.in_features]
+    return dict(
+        backbone=type(backbone).__name__,
+        depth=backbone.depth,
+        attention=type(attention).__name__,
+        widths=widths,
+        expected_widths=expected,
+        imports=list(cfg.custom_imports['imports']),
+        params=sum(p.numel() for p in model.parameters()),
+        macs=macs(cfg, model))
+
+
+for path in sys.argv[1:]:
+    assert 'banet' not in sys.modules
+    child = os.fork()
+    if child == 0:
+        print(json.dumps({'path': path, **describe(path)}), flush=True)
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        sys.exit(f'{path} cannot be built')
