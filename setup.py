@@ -1,5 +1,6 @@
 """Packaging of ``banet``: the package itself, plus configs/ and tools/ as
 ``banet/.mim``, where the OpenMMLab ecosystem looks for them."""
+
 import shutil
 from pathlib import Path
 
@@ -15,8 +16,9 @@ class BuildPy(build_py):
 
     def run(self):
         super().run()
-        package = ROOT / 'projects' if self.editable_mode else Path(
-            self.build_lib)
+        package = (
+            ROOT / 'projects' if self.editable_mode else Path(self.build_lib)
+        )
         mim = package / 'banet' / '.mim'
         shutil.rmtree(mim, ignore_errors=True)
         mim.mkdir(parents=True)
@@ -27,7 +29,8 @@ class BuildPy(build_py):
                 shutil.copytree(
                     ROOT / name,
                     mim / name,
-                    ignore=shutil.ignore_patterns('__pycache__'))
+                    ignore=shutil.ignore_patterns('__pycache__'),
+                )
 
 
 def version():
@@ -54,5 +57,7 @@ setup(
     extras_require=dict(
         mm=requirements('mminstall'),
         optional=requirements('optional'),
-        tests=requirements('tests')),
-    cmdclass=dict(build_py=BuildPy))
+        tests=requirements('tests'),
+    ),
+    cmdclass=dict(build_py=BuildPy),
+)

@@ -2,6 +2,7 @@
 
 Prints one json line per config: what its name can be checked against.
 """
+
 import json
 import os
 import sys
@@ -17,11 +18,16 @@ from torch.utils.flop_counter import FlopCounterMode
 def macs(cfg, model):
     """Multiply-adds, as the README's table counts them."""
     size, forward = dict(
-        mmpretrain=((224, 224), lambda x: model.head.fc(
-            model.neck(model.backbone(x))[-1])),
+        mmpretrain=(
+            (224, 224),
+            lambda x: model.head.fc(model.neck(model.backbone(x))[-1]),
+        ),
         mmdet=((800, 1344), lambda x: model.neck(model.backbone(x))),
-        mmseg=(cfg.get('crop_size'), lambda x: model.decode_head(
-            model.backbone(x))))[cfg.default_scope]
+        mmseg=(
+            cfg.get('crop_size'),
+            lambda x: model.decode_head(model.backbone(x)),
+        ),
+    )[cfg.default_scope]
     model.to('meta')
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         forward(torch.zeros(1, 3, *size, device='meta'))
@@ -38,7 +44,7 @@ def describe(path):
     attention = backbone.layer1[0].attention
     if hasattr(model, 'neck') and hasattr(model.neck, 'lateral_convs'):
         expected = [m.conv.in_channels for m in model.neck.lateral_convs]
-        widths = widths[-len(expected):]  # RetinaNet starts at stage 2
+        widths = widths[-len(expected) :]  # RetinaNet starts at stage 2
     elif hasattr(model, 'decode_head'):
         expected = model.decode_head.in_channels
         if not isinstance(expected, list):
@@ -53,7 +59,8 @@ def describe(path):
         expected_widths=expected,
         imports=list(cfg.custom_imports['imports']),
         params=sum(p.numel() for p in model.parameters()),
-        macs=macs(cfg, model))
+        macs=macs(cfg, model),
+    )
 
 
 for path in sys.argv[1:]:

@@ -4,6 +4,7 @@ Papers' facts: W_i is ``fusions.i.0`` (ECCV repository: ``pre_fusions.i.0``
 and, for the last one, ``cur_fusion.0``); a, b are ``proj``; W_g ends
 ``generation``.
 """
+
 import re
 
 

@@ -1,12 +1,14 @@
 """The two attentions: vectors in, gate out."""
+
 import io
 import re
 
 import pytest
 import torch
-from banet import BridgeAttentionV1, BridgeAttentionV2
 from mmengine.logging import MMLogger
 from torch import nn
+
+from banet import BridgeAttentionV1, BridgeAttentionV2
 
 VERSIONS = [BridgeAttentionV1, BridgeAttentionV2]
 WIDTHS, CHANNELS, RATIO = (6, 10, 32), 32, 4
@@ -16,8 +18,11 @@ def reference_gate(attention, pooled, training):
     """The formulas of the papers, written out in plain tensor operations."""
 
     def norm(bn, x):
-        mean, var = ((x.mean(0), x.var(0, unbiased=False)) if training else
-                     (bn.running_mean, bn.running_var))
+        mean, var = (
+            (x.mean(0), x.var(0, unbiased=False))
+            if training
+            else (bn.running_mean, bn.running_var)
+        )
         return (x - mean) / (var + 1e-5).sqrt() * bn.weight + bn.bias
 
     reduced = [g @ w.weight.T for g, w in zip(pooled, attention.reductions)]
@@ -25,8 +30,9 @@ def reference_gate(attention, pooled, training):
         hidden = sum(norm(bn, x) for bn, x in zip(attention.norms, reduced))
     else:
         a, b = attention.selection.weight[0], attention.selection.bias
-        hidden = norm(attention.norm,
-                      sum(a_i * x for a_i, x in zip(a, reduced)) + b)
+        hidden = norm(
+            attention.norm, sum(a_i * x for a_i, x in zip(a, reduced)) + b
+        )
     logits = hidden.clamp(min=0) @ attention.generation.weight.T
     return (1 / (1 + (-logits).exp()))[:, :, None, None]
 
@@ -64,7 +70,8 @@ def test_batch_of_one_trains_with_the_running_statistics(cls):
     before = {k: v.clone() for k, v in attention.state_dict().items()}
     gate = attention(pooled)
     torch.testing.assert_close(
-        gate, reference_gate(attention, pooled, training=False))
+        gate, reference_gate(attention, pooled, training=False)
+    )
     gate.sum().backward()
     assert all(p.grad.isfinite().all() for p in attention.parameters())
     for name, value in attention.state_dict().items():
@@ -72,8 +79,12 @@ def test_batch_of_one_trains_with_the_running_statistics(cls):
 
 
 def test_empty_batch_gives_an_empty_gate_in_eval():
-    assert build(BridgeAttentionV2).eval()(pooled_of(0)).shape == (0, CHANNELS,
-                                                                   1, 1)
+    assert build(BridgeAttentionV2).eval()(pooled_of(0)).shape == (
+        0,
+        CHANNELS,
+        1,
+        1,
+    )
 
 
 def warnings_of(batches, norm_eval=False):
@@ -87,7 +98,8 @@ def warnings_of(batches, norm_eval=False):
     for batch in batches:
         attention([vector.float() for vector in pooled_of(batch)])
     return [
-        line for line in console.stream.getvalue().splitlines()
+        line
+        for line in console.stream.getvalue().splitlines()
         if 'WARNING' in line
     ]
 
@@ -107,20 +119,24 @@ def test_small_batches_with_frozen_statistics_are_not_warned_of():
     assert warnings_of([2, 3, 4], norm_eval=True) == []
 
 
-@pytest.mark.parametrize('norm_cfg,cls', [
-    (dict(type='BN'), nn.BatchNorm1d),
-    (dict(type='BN2d'), nn.BatchNorm1d),
-    (dict(type='BN1d', eps=1e-3), nn.BatchNorm1d),
-    (dict(type='SyncBN'), nn.SyncBatchNorm),
-    (dict(type='LN'), nn.LayerNorm),
-    (dict(type='GN', num_groups=2), nn.GroupNorm),
-])
+@pytest.mark.parametrize(
+    'norm_cfg,cls',
+    [
+        (dict(type='BN'), nn.BatchNorm1d),
+        (dict(type='BN2d'), nn.BatchNorm1d),
+        (dict(type='BN1d', eps=1e-3), nn.BatchNorm1d),
+        (dict(type='SyncBN'), nn.SyncBatchNorm),
+        (dict(type='LN'), nn.LayerNorm),
+        (dict(type='GN', num_groups=2), nn.GroupNorm),
+    ],
+)
 @pytest.mark.parametrize('version', VERSIONS)
 def test_norms_that_work_on_vectors(version, norm_cfg, cls):
     given = dict(norm_cfg)
     attention = version(WIDTHS, CHANNELS, ratio=RATIO, norm_cfg=norm_cfg)
-    norm = attention.norm if version is BridgeAttentionV2 else attention.norms[
-        0]
+    norm = (
+        attention.norm if version is BridgeAttentionV2 else attention.norms[0]
+    )
     assert isinstance(norm, cls)
     assert norm.training
     assert norm_cfg == given
@@ -128,28 +144,40 @@ def test_norms_that_work_on_vectors(version, norm_cfg, cls):
     assert gate.isfinite().all()
 
 
-@pytest.mark.parametrize('norm_cfg', [
-    dict(type='IN'),
-    dict(type='IN1d'),
-    dict(type='BN3d'),
-    dict(type='LN2d'),
-    dict(type='BN', track_running_stats=False),
-    dict(type='GN', num_groups=8),
-    dict(type='GN', num_groups=32),
-])
+@pytest.mark.parametrize(
+    'norm_cfg',
+    [
+        dict(type='IN'),
+        dict(type='IN1d'),
+        dict(type='BN3d'),
+        dict(type='LN2d'),
+        dict(type='BN', track_running_stats=False),
+        dict(type='GN', num_groups=8),
+        dict(type='GN', num_groups=32),
+    ],
+)
 def test_norms_that_do_not_are_refused_with_a_remedy(norm_cfg):
     with pytest.raises(
-            ValueError, match=r'norm_cfg=\{.*cannot normalise.*norm_cfg=dict'):
+        ValueError, match=r'norm_cfg=\{.*cannot normalise.*norm_cfg=dict'
+    ):
         BridgeAttentionV2(WIDTHS, CHANNELS, ratio=RATIO, norm_cfg=norm_cfg)
 
 
-@pytest.mark.parametrize('kwargs,message', [
-    (dict(ratio=64), 'ratio 64 leaves no hidden channel of 32 channels; use '
-     'at most 32'),
-    (dict(ratio=0), 'ratio 0 is below 1; use 1 to 32'),
-    (dict(in_channels=[]), r'in_channels=\[\] must list the width'),
-    (dict(in_channels=[8, 0]), r'in_channels=\[8, 0\] must list the width'),
-])
+@pytest.mark.parametrize(
+    'kwargs,message',
+    [
+        (
+            dict(ratio=64),
+            'ratio 64 leaves no hidden channel of 32 channels; use at most 32',
+        ),
+        (dict(ratio=0), 'ratio 0 is below 1; use 1 to 32'),
+        (dict(in_channels=[]), r'in_channels=\[\] must list the width'),
+        (
+            dict(in_channels=[8, 0]),
+            r'in_channels=\[8, 0\] must list the width',
+        ),
+    ],
+)
 @pytest.mark.parametrize('cls', VERSIONS)
 def test_bad_arguments_are_named_with_value_and_remedy(cls, kwargs, message):
     with pytest.raises(ValueError, match=message):
@@ -160,9 +188,12 @@ def test_bad_arguments_are_named_with_value_and_remedy(cls, kwargs, message):
 def test_pooled_list_of_other_widths_is_refused(widths):
     attention = build(BridgeAttentionV2)
     with pytest.raises(
-            ValueError,
-            match=re.escape(f'widths {widths}, but this attention was built '
-                            f'with in_channels={WIDTHS}')):
+        ValueError,
+        match=re.escape(
+            f'widths {widths}, but this attention was built '
+            f'with in_channels={WIDTHS}'
+        ),
+    ):
         attention([torch.randn(5, width).double() for width in widths])
 
 
@@ -170,19 +201,29 @@ def test_parameter_names_are_pinned():
     """Checkpoints depend on them: never rename."""
     names = {
         cls: [
-            name for name in cls((4, 8), 8, ratio=2).state_dict()
+            name
+            for name in cls((4, 8), 8, ratio=2).state_dict()
             if 'running' not in name and 'tracked' not in name
         ]
         for cls in VERSIONS
     }
     assert names == {
         BridgeAttentionV1: [
-            'reductions.0.weight', 'reductions.1.weight', 'norms.0.weight',
-            'norms.0.bias', 'norms.1.weight', 'norms.1.bias',
-            'generation.weight'
+            'reductions.0.weight',
+            'reductions.1.weight',
+            'norms.0.weight',
+            'norms.0.bias',
+            'norms.1.weight',
+            'norms.1.bias',
+            'generation.weight',
         ],
         BridgeAttentionV2: [
-            'reductions.0.weight', 'reductions.1.weight', 'selection.weight',
-            'selection.bias', 'norm.weight', 'norm.bias', 'generation.weight'
+            'reductions.0.weight',
+            'reductions.1.weight',
+            'selection.weight',
+            'selection.bias',
+            'norm.weight',
+            'norm.bias',
+            'generation.weight',
         ],
     }

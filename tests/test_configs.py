@@ -1,4 +1,5 @@
 """Every shipped config: it builds, says what its name says, and trains."""
+
 import json
 import math
 import re
@@ -11,8 +12,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import (DATASETS, DefaultScope,
-                               MODELS, PARAM_SCHEDULERS)
+from mmengine.registry import DATASETS, DefaultScope, MODELS, PARAM_SCHEDULERS
 from mmengine.utils import get_installed_path
 
 ROOT = Path(__file__).parent.parent
@@ -20,7 +20,8 @@ CONFIGS = {path.stem: path for path in sorted(ROOT.glob('configs/*/*.py'))}
 README = (ROOT / 'README.md').read_text()
 NUCLEI = ROOT / 'data' / 'nuclei_mini'
 SCOPES = dict(
-    classification='mmpretrain', detection='mmdet', segmentation='mmseg')
+    classification='mmpretrain', detection='mmdet', segmentation='mmseg'
+)
 
 
 def names(*folders):
@@ -39,10 +40,12 @@ def built(tmp_path_factory):
         [sys.executable, ROOT / 'tests/build_configs.py', *CONFIGS.values()],
         cwd=tmp_path_factory.mktemp('elsewhere'),
         capture_output=True,
-        text=True)
+        text=True,
+    )
     assert result.returncode == 0, result.stderr[-3000:]
     lines = [
-        json.loads(line) for line in result.stdout.splitlines()
+        json.loads(line)
+        for line in result.stdout.splitlines()
         if line.startswith('{')
     ]
     return {Path(line['path']).stem: line for line in lines}
@@ -53,10 +56,12 @@ def test_config_builds_in_a_fresh_process_what_its_name_says(built, name):
     found = built[name]
     match = re.search(r'ba(v1)?-(?:resne(?:x?)t|r)(\d+)', name)
     assert found['depth'] == int(match[2])
-    assert found['attention'] == ('BridgeAttentionV1'
-                                  if match[1] else 'BridgeAttentionV2')
-    assert found['backbone'] == ('BAResNeXt'
-                                 if 'resnext' in name else 'BAResNet')
+    assert found['attention'] == (
+        'BridgeAttentionV1' if match[1] else 'BridgeAttentionV2'
+    )
+    assert found['backbone'] == (
+        'BAResNeXt' if 'resnext' in name else 'BAResNet'
+    )
     assert found['widths'] == found['expected_widths']
     assert found['imports'] == ['banet']
 
@@ -70,16 +75,20 @@ def test_schedule_batch_and_crop_are_those_of_the_name(name):
         assert cfg.train_dataloader.batch_size == per_gpu
         if 'auto_scale_lr' in cfg:
             assert cfg.auto_scale_lr.base_batch_size == gpus * per_gpu
-    for pattern, found in ((r'-(\d+)e_', 'max_epochs'),
-                           (r'-(\d+)k_', 'max_iters')):
+    for pattern, found in (
+        (r'-(\d+)e_', 'max_epochs'),
+        (r'-(\d+)k_', 'max_iters'),
+    ):
         length = re.search(pattern, name)
         if length:
             unit = 1 if found == 'max_epochs' else 1000
             assert cfg.train_cfg[found] == int(length[1]) * unit
-            assert max(s.get('end', 0) for s in as_list(
-                cfg.param_scheduler)) in (int(length[1]) * unit, 0)
-    if '1x' in name or '2x' in name:
-        assert cfg.train_cfg.max_epochs == (12 if '1x' in name else 24)
+            assert max(
+                s.get('end', 0) for s in as_list(cfg.param_scheduler)
+            ) in (int(length[1]) * unit, 0)
+    times = re.search(r'-?([12])x_coco', name)
+    if times:
+        assert cfg.train_cfg.max_epochs == 12 * int(times[1])
     crop = re.search(r'-(\d+)x(\d+)$', name)
     if crop:
         size = (int(crop[1]), int(crop[2]))
@@ -91,8 +100,10 @@ def test_schedule_batch_and_crop_are_those_of_the_name(name):
 def test_readme_lists_the_config_with_its_size(built, name):
     path = CONFIGS[name].relative_to(ROOT)
     found = built[name]
-    assert (f'| [{name}]({path}) | {found["params"]:,} | '
-            f'{found["macs"] / 1e9:.2f} G |') in README
+    assert (
+        f'| [{name}]({path}) | {found["params"]:,} | '
+        f'{found["macs"] / 1e9:.2f} G |'
+    ) in README
 
 
 def as_list(value):
@@ -102,8 +113,12 @@ def as_list(value):
 def flat(value, prefix=''):
     """``{'a.b.0.c': value}``, without mmengine's own scope marks."""
     items = (
-        value.items() if isinstance(value, dict) else
-        enumerate(value) if isinstance(value, (list, tuple)) else None)
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, (list, tuple))
+        else None
+    )
     if items is None:
         return {prefix: value}
     result = {}
@@ -131,13 +146,22 @@ COMPOSED = [name for name in RECIPES if 'adamw' in name or 'coslr' in name]
 def test_recipe_is_upstreams_except_for_the_backbone(name):
     ours = flat(Config.fromfile(CONFIGS[name])._cfg_dict.to_dict())
     theirs = flat(Config.fromfile(upstream_of(name))._cfg_dict.to_dict())
-    ignored = ('custom_imports', 'model.backbone.type',
-               'model.backbone.attention')
+    ignored = (
+        'custom_imports',
+        'model.backbone.type',
+        'model.backbone.attention',
+    )
     if SCOPES[CONFIGS[name].parent.name] == 'mmseg':
         # Plain stem and its weights; upstream's variables of the same value.
-        ignored += ('model.pretrained', 'model.backbone.init_cfg', 'norm_cfg',
-                    'data_preprocessor', 'dataset_train', 'dataset_aug',
-                    'img_ratios')
+        ignored += (
+            'model.pretrained',
+            'model.backbone.init_cfg',
+            'norm_cfg',
+            'data_preprocessor',
+            'dataset_train',
+            'dataset_aug',
+            'img_ratios',
+        )
     difference = {
         key: (ours.get(key), theirs.get(key))
         for key in ours.keys() | theirs.keys()
@@ -158,7 +182,8 @@ def rates(cfg, epoch_length):
     schedulers = [
         PARAM_SCHEDULERS.build(
             dict(scheduler),
-            default_args=dict(optimizer=optimizer, epoch_length=epoch_length))
+            default_args=dict(optimizer=optimizer, epoch_length=epoch_length),
+        )
         for scheduler in cfg.param_scheduler
     ]
     found = []
@@ -180,8 +205,10 @@ def test_adamw_recipe_has_the_rates_of_the_reference(depth):
             expected = 1e-6 + (1e-3 - 1e-6) * epoch / 20
             assert rate == pytest.approx(expected, rel=0.011)
         else:
-            expected = 1e-5 + (1e-3 - 1e-5) * (
-                1 + math.cos(math.pi * epoch / 300)) / 2
+            expected = (
+                1e-5
+                + (1e-3 - 1e-5) * (1 + math.cos(math.pi * epoch / 300)) / 2
+            )
             assert rate == pytest.approx(expected, rel=3e-4)
 
 
@@ -191,26 +218,37 @@ def test_adamw_recipe_has_the_figures_of_the_paper(depth):
     assert cfg.optim_wrapper.type == 'AmpOptimWrapper'
     assert cfg.optim_wrapper.clip_grad == dict(max_norm=5.0)
     optimizer = cfg.optim_wrapper.optimizer
-    assert (optimizer.type, optimizer.lr, optimizer.betas,
-            optimizer.weight_decay) == ('AdamW', 1e-3, (0.9, 0.999), 0.05)
+    assert (
+        optimizer.type,
+        optimizer.lr,
+        optimizer.betas,
+        optimizer.weight_decay,
+    ) == ('AdamW', 1e-3, (0.9, 0.999), 0.05)
     steps = {step.type: step for step in cfg.train_pipeline}
     assert steps['RandomResizedCrop'].scale == 224
     assert steps['RandomResizedCrop'].interpolation == 'bicubic'
     augment = steps['RandAugment']
-    assert (augment.policies, augment.magnitude_level,
-            augment.magnitude_std) == ('timm_increasing', 9, 0.5)
+    assert (
+        augment.policies,
+        augment.magnitude_level,
+        augment.magnitude_std,
+    ) == ('timm_increasing', 9, 0.5)
     erasing = steps['RandomErasing']
     assert (erasing.erase_prob, erasing.mode) == (0.25, 'rand')
     assert cfg.model.train_cfg.augments == [
         dict(type='Mixup', alpha=0.8),
-        dict(type='CutMix', alpha=1.0)
+        dict(type='CutMix', alpha=1.0),
     ]
     assert 'probs' not in cfg.model.train_cfg
     assert cfg.model.head.loss == dict(
-        type='LabelSmoothLoss', label_smooth_val=0.1, mode='original')
+        type='LabelSmoothLoss', label_smooth_val=0.1, mode='original'
+    )
     steps = {step.type: step for step in cfg.test_pipeline}
-    assert (steps['ResizeEdge'].scale, steps['ResizeEdge'].interpolation,
-            steps['CenterCrop'].crop_size) == (256, 'bicubic', 224)
+    assert (
+        steps['ResizeEdge'].scale,
+        steps['ResizeEdge'].interpolation,
+        steps['CenterCrop'].crop_size,
+    ) == (256, 'bicubic', 224)
     assert cfg.default_hooks.checkpoint.save_best == 'accuracy/top1'
 
 
@@ -220,13 +258,16 @@ def test_adamw_recipe_decays_no_vector_and_no_bias():
         model = MODELS.build(cfg.model)
         # AmpOptimWrapper's own type asks for a GPU; the groups are the same.
         wrapper = build_optim_wrapper(
-            model, {
+            model,
+            {
                 'optimizer': cfg.optim_wrapper.optimizer,
-                'paramwise_cfg': cfg.optim_wrapper.paramwise_cfg
-            })
+                'paramwise_cfg': cfg.optim_wrapper.paramwise_cfg,
+            },
+        )
     decay = {
         id(p): group['weight_decay']
-        for group in wrapper.param_groups for p in group['params']
+        for group in wrapper.param_groups
+        for p in group['params']
     }
     for name, parameter in model.named_parameters():
         expected = 0.05 if parameter.ndim > 1 else 0
@@ -235,9 +276,12 @@ def test_adamw_recipe_decays_no_vector_and_no_bias():
 
 @pytest.mark.parametrize('depth', [50, 101])
 def test_coslr_recipe_has_the_figures_of_the_first_paper(depth):
-    cfg = Config.fromfile(CONFIGS[f'bav1-resnet{depth}_2xb128-coslr-100e_in1k'])
-    assert cfg.optim_wrapper.optimizer == dict(
-        type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4)
+    cfg = Config.fromfile(
+        CONFIGS[f'bav1-resnet{depth}_2xb128-coslr-100e_in1k']
+    )
+    assert flat(cfg.optim_wrapper.optimizer) == dict(
+        type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4
+    )
     assert 'paramwise_cfg' not in cfg.optim_wrapper
     loss = cfg.model.head.loss
     assert (loss.type, loss.label_smooth_val) == ('LabelSmoothLoss', 0.1)
@@ -259,13 +303,14 @@ def real_batch(cfg, size):
             pipeline=[
                 dict(type='LoadImageFromFile'),
                 dict(type='RandomResizedCrop', scale=size),
-                dict(type='PackInputs')
-            ])
+                dict(type='PackInputs'),
+            ],
+        )
         picks = 0, 50  # one of each folder
     elif scope == 'mmdet':
         dataset = dict(
             type='CocoDataset',
-            metainfo=dict(classes=('nucleus', )),
+            metainfo=dict(classes=('nucleus',)),
             data_root=str(NUCLEI),
             ann_file='annotations/train.json',
             data_prefix=dict(img='images/train/'),
@@ -274,10 +319,12 @@ def real_batch(cfg, size):
                 dict(
                     type='LoadAnnotations',
                     with_bbox=True,
-                    with_mask='mask' in cfg.filename),
+                    with_mask='mask' in cfg.filename,
+                ),
                 dict(type='Resize', scale=(size, size), keep_ratio=True),
-                dict(type='PackDetInputs')
-            ])
+                dict(type='PackDetInputs'),
+            ],
+        )
         picks = 0, 1
     else:
         dataset = dict(
@@ -286,35 +333,46 @@ def real_batch(cfg, size):
             data_root=str(NUCLEI),
             img_suffix='.png',
             data_prefix=dict(
-                img_path='images/train', seg_map_path='labels/train'),
+                img_path='images/train', seg_map_path='labels/train'
+            ),
             pipeline=[
                 dict(type='LoadImageFromFile'),
                 dict(type='LoadAnnotations'),
                 dict(type='RandomCrop', crop_size=(size, size)),
-                dict(type='PackSegInputs')
-            ])
+                dict(type='PackSegInputs'),
+            ],
+        )
         picks = 0, 1
     built = DATASETS.build(dataset)
     return pseudo_collate([built[i] for i in picks])
 
 
 FAMILIES = [
-    'ba-resnet18_8xb32_in1k', 'ba-resnext50-32x4d_8xb32_in1k',
-    'bav1-resnet50_8xb32_in1k', 'ba-resnet50_4xb256-adamw-300e_in1k',
+    'ba-resnet18_8xb32_in1k',
+    'ba-resnext50-32x4d_8xb32_in1k',
+    'bav1-resnet50_8xb32_in1k',
+    'ba-resnet50_4xb256-adamw-300e_in1k',
     'bav1-resnet50_2xb128-coslr-100e_in1k',
-    'ba-resnet50_8xb256-rsb-a1-600e_in1k', 'faster-rcnn_ba-r50_fpn_1x_coco',
-    'mask-rcnn_ba-r50_fpn_1x_coco', 'mask-rcnn_bav1-r50_fpn_1x_coco',
-    'cascade-mask-rcnn_ba-r50_fpn_1x_coco', 'retinanet_ba-r50_fpn_1x_coco',
+    'ba-resnet50_8xb256-rsb-a1-600e_in1k',
+    'faster-rcnn_ba-r50_fpn_1x_coco',
+    'mask-rcnn_ba-r50_fpn_1x_coco',
+    'mask-rcnn_bav1-r50_fpn_1x_coco',
+    'cascade-mask-rcnn_ba-r50_fpn_1x_coco',
+    'retinanet_ba-r50_fpn_1x_coco',
     'fcn_ba-r50-d8_4xb4-80k_ade20k-512x512',
     'pspnet_ba-r50-d8_4xb4-80k_ade20k-512x512',
     'deeplabv3plus_ba-r50-d8_4xb4-80k_ade20k-512x512',
-    'upernet_ba-r50_4xb4-80k_ade20k-512x512'
+    'upernet_ba-r50_4xb4-80k_ade20k-512x512',
 ]
 
 
 @pytest.mark.parametrize('name', FAMILIES)
 def test_family_makes_a_step_that_reaches_every_trainable_parameter(name):
     cfg = Config.fromfile(CONFIGS[name])
+    if cfg.default_scope == 'mmpretrain':  # as the runner does
+        cfg.model.data_preprocessor = dict(
+            type='ClsDataPreprocessor', **cfg.data_preprocessor
+        )
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build(cfg.model)
@@ -327,7 +385,8 @@ def test_family_makes_a_step_that_reaches_every_trainable_parameter(name):
     loss.backward()
     assert loss.isfinite()
     without = [
-        name for name, p in model.named_parameters()
+        name
+        for name, p in model.named_parameters()
         if p.requires_grad and (p.grad is None or not p.grad.isfinite().all())
     ]
     assert without == []

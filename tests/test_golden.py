@@ -1,13 +1,15 @@
 """What the authors' reference models compute, to 1e-9 in float64."""
+
 import json
 from pathlib import Path
 
 import pytest
 import torch
-from banet import BAResNet
 from golden import fill
 from reference import to_banet
 from torch import nn
+
+from banet import BAResNet
 
 GOLDEN = Path(__file__).parent / 'golden'
 MODELS = {
@@ -37,14 +39,17 @@ def case(request):
     shapes = golden['shapes']
     model = Classifier(depth, attention, shapes['fc.bias'][0]).double()
     names = {
-        name: name if name.startswith('fc.') else 'backbone.' +
-        to_banet(name, 2 if depth < 50 else 3)
+        name: name
+        if name.startswith('fc.')
+        else 'backbone.' + to_banet(name, 2 if depth < 50 else 3)
         for name in shapes
     }
-    model.load_state_dict({
-        names[name]: torch.from_numpy(value)
-        for name, value in fill.state_dict(shapes).items()
-    })
+    model.load_state_dict(
+        {
+            names[name]: torch.from_numpy(value)
+            for name, value in fill.state_dict(shapes).items()
+        }
+    )
     return golden, model, names
 
 
@@ -62,7 +67,7 @@ def test_outputs_equal_the_reference(case, mode):
         logits = model.train(mode == 'train')(x)
     model.load_state_dict(state)  # running statistics as before
     expected = torch.tensor(golden[mode])
-    assert relative_error(logits[:, :expected.shape[1]], golden[mode]) < 1e-9
+    assert relative_error(logits[:, : expected.shape[1]], golden[mode]) < 1e-9
     assert relative_error(logits.norm(), golden[f'{mode}_norm']) < 1e-9
 
 
@@ -77,4 +82,5 @@ def test_gradient_norms_equal_the_reference(case):
         found = parameters[names[name]].grad.norm().item()
         # Behind a batch norm the bias b has no gradient: round-off there.
         assert found == pytest.approx(
-            expected, rel=1e-9, abs=1e-12 * largest), name
+            expected, rel=1e-9, abs=1e-12 * largest
+        ), name

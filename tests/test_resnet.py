@@ -1,26 +1,38 @@
 """The blocks and backbones around the attention."""
+
 import re
 
 import pytest
 import torch
-from banet import (BAResNet, BAResNetV1c, BAResNetV1d, BAResNeXt,
-                   BridgeAttentionV2)
 from mmengine.registry import MODELS
-from mmpretrain.models.backbones import (ResNet, ResNetV1c, ResNetV1d, ResNeXt)
+from mmpretrain.models.backbones import ResNet, ResNetV1c, ResNetV1d, ResNeXt
 from mmseg.models.backbones import ResNet as SegResNet
 from mmseg.models.backbones import ResNetV1c as SegResNetV1c
 from mmseg.models.backbones import ResNetV1d as SegResNetV1d
 from torch import nn
 
-FAMILIES = [(BAResNet, ResNet, 18), (BAResNet, ResNet, 50),
-            (BAResNetV1c, ResNetV1c, 18), (BAResNetV1d, ResNetV1d, 50),
-            (BAResNeXt, ResNeXt, 50)]
+from banet import (
+    BAResNet,
+    BAResNetV1c,
+    BAResNetV1d,
+    BAResNeXt,
+    BridgeAttentionV2,
+)
+
+FAMILIES = [
+    (BAResNet, ResNet, 18),
+    (BAResNet, ResNet, 50),
+    (BAResNetV1c, ResNetV1c, 18),
+    (BAResNetV1d, ResNetV1d, 50),
+    (BAResNeXt, ResNeXt, 50),
+]
 SMALL = dict(base_channels=16, stem_channels=16)
 
 
 def images(batch=2, size=64):
     return torch.randn(
-        batch, 3, size, size, generator=torch.Generator().manual_seed(1))
+        batch, 3, size, size, generator=torch.Generator().manual_seed(1)
+    )
 
 
 def small(depth=18, **kwargs):
@@ -48,10 +60,11 @@ def reference_block(block, x):
 @pytest.mark.parametrize('depth', [18, 50])
 def test_block_equals_the_formula(depth):
     model = small(depth).double().eval()
-    for block in model.layer2[:2]:  # with and without downsample
+    for block in list(model.layer2)[:2]:  # with and without downsample
         x = torch.randn(2, block.conv1.in_channels, 9, 7).double()
         torch.testing.assert_close(
-            block(x.clone()), reference_block(block, x), rtol=1e-12, atol=1e-12)
+            block(x.clone()), reference_block(block, x), rtol=1e-12, atol=1e-12
+        )
 
 
 @pytest.mark.parametrize('depth', [18, 50])
@@ -59,7 +72,8 @@ def test_every_conv_output_reaches_the_gate(depth):
     block = small(depth).layer1[0]
     gates = []
     block.attention.register_forward_hook(
-        lambda module, args, out: gates.append(out))
+        lambda module, args, out: gates.append(out)
+    )
     block(torch.randn(5, 16, 8, 8))
     gates[0].square().sum().backward()
     for i in range(1, block.num_convs + 1):
@@ -98,27 +112,33 @@ def seg_name(name, avg_down):
 
 
 @pytest.mark.parametrize('contract', [True, False])
-@pytest.mark.parametrize('ours,plain,depth', [
-    (BAResNet, SegResNet, 18),
-    (BAResNet, SegResNet, 50),
-    (BAResNetV1c, SegResNetV1c, 50),
-    (BAResNetV1d, SegResNetV1d, 50),
-])
+@pytest.mark.parametrize(
+    'ours,plain,depth',
+    [
+        (BAResNet, SegResNet, 18),
+        (BAResNet, SegResNet, 50),
+        (BAResNetV1c, SegResNetV1c, 50),
+        (BAResNetV1d, SegResNetV1d, 50),
+    ],
+)
 def test_dilated_networks_equal_those_of_mmseg(ours, plain, depth, contract):
     kwargs = dict(
         depth=depth,
         strides=(1, 2, 1, 1),
         dilations=(1, 1, 2, 4),
         out_indices=(0, 1, 2, 3),
-        contract_dilation=contract)
+        contract_dilation=contract,
+    )
     model = ours(attention=None, **kwargs).eval()
     base = plain(**kwargs)
     base.eval()
     avg_down = ours is BAResNetV1d
-    base.load_state_dict({
-        seg_name(name, avg_down): value
-        for name, value in model.state_dict().items()
-    })
+    base.load_state_dict(
+        {
+            seg_name(name, avg_down): value
+            for name, value in model.state_dict().items()
+        }
+    )
     outputs = model(images()), base(images())
     for a, b in zip(*outputs, strict=True):
         assert torch.equal(a, b)
@@ -138,7 +158,9 @@ def test_contracted_stage_has_its_stochastic_depth_and_attention():
     model = small(contract_dilation=True, **kwargs)
     assert all(
         isinstance(block.attention, BridgeAttentionV2)
-        for block in model.modules() if hasattr(block, 'drop_path'))
+        for block in model.modules()
+        if hasattr(block, 'drop_path')
+    )
 
 
 def test_stochastic_depth_drops_whole_paths():
@@ -157,7 +179,9 @@ def test_convs_are_initialised_as_the_authors_do():
     model = BAResNet(18)
     model.init_weights()
     weight = model.layer4[1].conv2.weight
-    assert weight.std().item() == pytest.approx((2 / (512 * 9))**0.5, rel=0.01)
+    assert weight.std().item() == pytest.approx(
+        (2 / (512 * 9)) ** 0.5, rel=0.01
+    )
 
 
 def test_train_and_eval_return_the_module():
@@ -195,10 +219,12 @@ def test_backbone_norm_is_inherited_without_being_frozen():
 
 def test_the_attention_own_norm_wins():
     attention = dict(
-        type='BridgeAttentionV2', ratio=4, norm_cfg=dict(type='LN'))
+        type='BridgeAttentionV2', ratio=4, norm_cfg=dict(type='LN')
+    )
     given = dict(attention)
     assert isinstance(
-        small(attention=attention).layer1[0].attention.norm, nn.LayerNorm)
+        small(attention=attention).layer1[0].attention.norm, nn.LayerNorm
+    )
     assert attention == given
 
 
@@ -209,9 +235,9 @@ def test_checkpointing_gives_the_same_outputs_and_gradients(frozen):
         model = small(50, with_cp=with_cp, frozen_stages=frozen).train()
         out = model(images(5))[-1]
         out.square().mean().backward()
-        results.append([out] + [
-            p.grad for p in model.parameters() if p.requires_grad
-        ])
+        results.append(
+            [out] + [p.grad for p in model.parameters() if p.requires_grad]
+        )
     for a, b in zip(*results, strict=True):
         torch.testing.assert_close(a, b)
 
@@ -222,15 +248,17 @@ def test_checkpointing_keeps_no_maps_between_the_blocks():
     def saved(with_cp):
         sizes = []
         with torch.autograd.graph.saved_tensors_hooks(
-                lambda x: (sizes.append(x.numel()), x)[1], lambda x: x):
+            lambda x: (sizes.append(x.numel()), x)[1], lambda x: x
+        ):
             small(50, with_cp=with_cp)(images(5))
         return sum(sizes)
 
     assert saved(True) < saved(False) / 4
 
 
-@pytest.mark.parametrize('style,strided', [('pytorch', 'conv2'),
-                                           ('caffe', 'conv1')])
+@pytest.mark.parametrize(
+    'style,strided', [('pytorch', 'conv2'), ('caffe', 'conv1')]
+)
 def test_style_sets_the_strided_conv(style, strided):
     block = small(50, style=style).layer2[0]
     assert getattr(block, strided).stride == (2, 2)
@@ -251,41 +279,59 @@ class HalfGate(nn.Module):
         self.channels, self.shape = channels, shape
 
     def forward(self, pooled):
-        return pooled[0].new_full((len(pooled[0]), self.channels) +
-                                  (self.shape, 1), 0.5)
+        return pooled[0].new_full(
+            (len(pooled[0]), self.channels) + (self.shape, 1), 0.5
+        )
 
 
 def test_any_registered_module_can_be_the_attention():
     model = small(attention=dict(type='HalfGate')).eval()
     x = torch.rand(2, 16, 8, 8)
     block = model.layer1[0]
-    expected = (x + 0.5 * block.norm2(
-        block.conv2(block.norm1(block.conv1(x)).relu()))).relu()
+    expected = (
+        x + 0.5 * block.norm2(block.conv2(block.norm1(block.conv1(x)).relu()))
+    ).relu()
     torch.testing.assert_close(block(x), expected)
 
 
 def test_gate_of_a_wrong_shape_is_refused():
     model = small(attention=dict(type='HalfGate', shape=2))
     with pytest.raises(
-            ValueError,
-            match=r'HalfGate returned a gate of shape \(2, 16, 2, 1\).*'
-            r'\(2, 16, 1, 1\)'):
+        ValueError,
+        match=r'HalfGate returned a gate of shape \(2, 16, 2, 1\).*'
+        r'\(2, 16, 1, 1\)',
+    ):
         model(images())
 
 
-@pytest.mark.parametrize('kwargs,error,message', [
-    (dict(depth=20), ValueError, r'no depth 20; choose from \[18, 34, 50'),
-    (dict(frozen_stages=5), ValueError, 'frozen_stages=5 .* up to 4'),
-    (dict(frozen_stages=-2), ValueError, 'frozen_stages=-2 .* up to 4'),
-    (dict(attention=dict(ratio=16)), TypeError,
-     r"\{'ratio': 16\} must be a dict with a type, such as "),
-    (dict(attention='BridgeAttentionV2'), TypeError,
-     "'BridgeAttentionV2' must be a dict with a type, such as "),
-    (dict(attention=dict(type='BridgeAttentionV3')), KeyError,
-     'BridgeAttentionV3 is not in the .*registry'),
-    (dict(attention=dict(type='BridgeAttentionV2', ratio=64)), ValueError,
-     'ratio 64 leaves no hidden channel of 16 channels; use at most 16'),
-])
+@pytest.mark.parametrize(
+    'kwargs,error,message',
+    [
+        (dict(depth=20), ValueError, r'no depth 20; choose from \[18, 34, 50'),
+        (dict(frozen_stages=5), ValueError, 'frozen_stages=5 .* up to 4'),
+        (dict(frozen_stages=-2), ValueError, 'frozen_stages=-2 .* up to 4'),
+        (
+            dict(attention=dict(ratio=16)),
+            TypeError,
+            r"\{'ratio': 16\} must be a dict with a type, such as ",
+        ),
+        (
+            dict(attention='BridgeAttentionV2'),
+            TypeError,
+            "'BridgeAttentionV2' must be a dict with a type, such as ",
+        ),
+        (
+            dict(attention=dict(type='BridgeAttentionV3')),
+            KeyError,
+            'BridgeAttentionV3 is not in the .*registry',
+        ),
+        (
+            dict(attention=dict(type='BridgeAttentionV2', ratio=64)),
+            ValueError,
+            'ratio 64 leaves no hidden channel of 16 channels; use at most 16',
+        ),
+    ],
+)
 def test_bad_arguments_are_named_with_value_and_remedy(kwargs, error, message):
     with pytest.raises(error, match=message):
         small(**kwargs)
@@ -293,5 +339,6 @@ def test_bad_arguments_are_named_with_value_and_remedy(kwargs, error, message):
 
 def test_resnext_has_no_depth_18():
     with pytest.raises(
-            ValueError, match=r'BAResNeXt has no depth 18; .*\[50, 101, 152\]'):
+        ValueError, match=r'BAResNeXt has no depth 18; .*\[50, 101, 152\]'
+    ):
         BAResNeXt(18)

@@ -1,9 +1,11 @@
 """Parameters and multiply-adds, to the last digit of the papers' models."""
+
 import pytest
 import torch
-from banet import BAResNet, BAResNeXt
 from mmengine.analysis import FlopAnalyzer
 from torch import nn
+
+from banet import BAResNet, BAResNeXt
 
 PLAIN, V1, V2 = None, 'BridgeAttentionV1', 'BridgeAttentionV2'
 PARAMS = {
@@ -38,7 +40,6 @@ RESNEXT50 = {PLAIN: 25_028_904, V1: 28_806_984, V2: 28_803_272}
 
 
 class Last(nn.Module):
-
     def forward(self, features):
         return features[-1].mean((2, 3))
 
@@ -54,8 +55,7 @@ def count(model):
 
 @pytest.mark.parametrize('depth,attention', PARAMS)
 def test_parameters_of_resnets(depth, attention):
-    assert count(build(BAResNet, depth,
-                       attention)) == PARAMS[depth, attention]
+    assert count(build(BAResNet, depth, attention)) == PARAMS[depth, attention]
 
 
 @pytest.mark.parametrize('attention', RESNEXT50)
@@ -66,7 +66,8 @@ def test_parameters_of_resnext50(attention):
 @pytest.mark.parametrize('depth,attention', MACS)
 def test_multiply_adds_of_convs_and_linears(depth, attention):
     counter = FlopAnalyzer(
-        build(BAResNet, depth, attention), torch.zeros(1, 3, 224, 224))
+        build(BAResNet, depth, attention), torch.zeros(1, 3, 224, 224)
+    )
     counter.unsupported_ops_warnings(False)
     counter.uncalled_modules_warnings(False)
     operators = counter.by_operator()

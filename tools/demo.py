@@ -3,6 +3,7 @@
 Writes everything below work_dirs/demo-TASK, the pictures (ground truth on the
 left, prediction on the right) into its folder pictures.
 """
+
 import json
 import shutil
 import subprocess
@@ -12,23 +13,25 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 # task -> config in configs/demo, {metric as logged: its name}
 TASKS = dict(
-    det=('mask-rcnn_ba-r18_fpn_nuclei.py', {
-        'coco/bbox_mAP': 'box AP',
-        'coco/bbox_mAP_50': 'box AP50',
-        'coco/segm_mAP': 'mask AP',
-        'coco/segm_mAP_50': 'mask AP50'
-    }),
-    seg=('upernet_ba-r18_nuclei.py', {
-        'mIoU': 'mIoU, %',
-        'aAcc': 'pixel accuracy, %'
-    }),
-    cls=('ba-resnet18_digits.py', {
-        'accuracy/top1': 'top-1, %'
-    }))
+    det=(
+        'mask-rcnn_ba-r18_fpn_nuclei.py',
+        {
+            'coco/bbox_mAP': 'box AP',
+            'coco/bbox_mAP_50': 'box AP50',
+            'coco/segm_mAP': 'mask AP',
+            'coco/segm_mAP_50': 'mask AP50',
+        },
+    ),
+    seg=(
+        'upernet_ba-r18_nuclei.py',
+        {'mIoU': 'mIoU, %', 'aAcc': 'pixel accuracy, %'},
+    ),
+    cls=('ba-resnet18_digits.py', {'accuracy/top1': 'top-1, %'}),
+)
 
 
 def run(tool, *args):
-    """Run a tool of this folder from the repository's root; stop if it fails."""
+    """Run a tool of this folder at the repository's root; stop if it fails."""
     command = [sys.executable, f'tools/{tool}', *map(str, args)]
     print('$ python', *command[1:], flush=True)
     code = subprocess.run(command, cwd=ROOT).returncode
@@ -48,8 +51,15 @@ def main(task):
         run('prepare_digits.py')
     run('train.py', config, '--work-dir', work_dir)
     checkpoint = (work_dir / 'last_checkpoint').read_text()
-    run('test.py', config, checkpoint, '--work-dir', work_dir, '--show-dir',
-        pictures)
+    run(
+        'test.py',
+        config,
+        checkpoint,
+        '--work-dir',
+        work_dir,
+        '--show-dir',
+        pictures,
+    )
     # mmseg draws into a folder of its visualizer's, two levels down.
     for picture in pictures.glob('vis_data/vis_image/*'):
         picture.rename(pictures / picture.name)
@@ -60,8 +70,10 @@ def main(task):
     for key, name in metrics.items():
         print(f'  {name:20}{results[key]:.3f}')
     print(f'  checkpoint          {checkpoint}')
-    print(f'  pictures            {pictures} '
-          f'({len(list(pictures.iterdir()))}, left truth, right prediction)')
+    print(
+        f'  pictures            {pictures} '
+        f'({len(list(pictures.iterdir()))}, left truth, right prediction)'
+    )
 
 
 if __name__ == '__main__':

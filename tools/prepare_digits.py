@@ -7,6 +7,7 @@ handwritten digits, CC BY 4.0), shipped with scikit-learn: nothing is
 downloaded. They become 32x32 PNGs in train/<digit>/ and, every fifth one, in
 val/<digit>/.
 """
+
 import shutil
 import sys
 from pathlib import Path
@@ -25,7 +26,8 @@ def main(root):
     shutil.rmtree(unfinished, ignore_errors=True)
     digits = load_digits()
     for i, (scan, digit) in enumerate(
-            zip(digits.images, digits.target, strict=True)):
+        zip(digits.images, digits.target, strict=True)
+    ):
         folder = unfinished / ('val' if i % 5 == 0 else 'train') / str(digit)
         folder.mkdir(parents=True, exist_ok=True)
         pixels = Image.fromarray((scan * 255 / 16).astype(np.uint8))

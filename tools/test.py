@@ -1,7 +1,8 @@
-"""Test: tools/test.py CONFIG CHECKPOINT [options of the library's own test.py].
+"""Test: tools/test.py CONFIG CHECKPOINT [options of the library's test.py].
 
 The config's default_scope (mmpretrain, mmdet or mmseg) picks the library.
 """
+
 from banet.launch import main
 
 if __name__ == '__main__':

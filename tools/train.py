@@ -1,7 +1,8 @@
-"""Train: tools/train.py CONFIG [options of the library's own train.py].
+"""Train: tools/train.py CONFIG [options of the library's train.py].
 
 The config's default_scope (mmpretrain, mmdet or mmseg) picks the library.
 """
+
 from banet.launch import main
 
 if __name__ == '__main__':

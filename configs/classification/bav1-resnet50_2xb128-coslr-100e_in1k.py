@@ -5,12 +5,14 @@ _base_ = [
     'mmpretrain::_base_/models/resnet50_label_smooth.py',
     'mmpretrain::_base_/datasets/imagenet_bs32.py',
     'mmpretrain::_base_/schedules/imagenet_bs256_coslr.py',
-    'mmpretrain::_base_/default_runtime.py'
+    'mmpretrain::_base_/default_runtime.py',
 ]
 custom_imports = dict(imports=['banet'])
 model = dict(
     backbone=dict(
-        type='BAResNet', attention=dict(type='BridgeAttentionV1', ratio=16)))
+        type='BAResNet', attention=dict(type='BridgeAttentionV1', ratio=16)
+    )
+)
 train_dataloader = dict(batch_size=128)
 val_dataloader = dict(batch_size=128)
 test_dataloader = val_dataloader
@@ -21,7 +23,8 @@ param_scheduler = [
         begin=0,
         end=5,
         by_epoch=True,
-        convert_to_iter_based=True),
+        convert_to_iter_based=True,
+    ),
     dict(
         type='CosineAnnealingLR',
         T_max=95,
@@ -29,5 +32,6 @@ param_scheduler = [
         begin=5,
         end=100,
         by_epoch=True,
-        convert_to_iter_based=True)
+        convert_to_iter_based=True,
+    ),
 ]

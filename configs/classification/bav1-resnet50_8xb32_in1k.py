@@ -1,3 +1,2 @@
 _base_ = './ba-resnet50_8xb32_in1k.py'
-model = dict(
-    backbone=dict(attention=dict(type='BridgeAttentionV1', ratio=16)))
+model = dict(backbone=dict(attention=dict(type='BridgeAttentionV1', ratio=16)))

@@ -5,7 +5,7 @@ _base_ = '../detection/mask-rcnn_ba-r50_fpn_1x_coco.py'
 # 1. The classes, in the order of the categories in the json. Without this the
 #    dataset would look for COCO's 80 names and find no objects.
 data_root = 'data/nuclei_mini/'
-metainfo = dict(classes=('nucleus', ), palette=[(220, 20, 60)])
+metainfo = dict(classes=('nucleus',), palette=[(220, 20, 60)])
 
 # 2. The model: num_classes in *both* heads. A depth of 18 has narrower stages,
 #    so the neck's in_channels change as well; 64 channels instead of 256 and
@@ -26,30 +26,39 @@ model = dict(
         init_cfg=dict(_delete_=True, type='Kaiming', layer='Conv2d'),
         norm_cfg=norm_cfg,
         attention=dict(
-            type='BridgeAttentionV2', ratio=16, norm_cfg=dict(type='LN'))),
+            type='BridgeAttentionV2', ratio=16, norm_cfg=dict(type='LN')
+        ),
+    ),
     neck=dict(
         in_channels=[64, 128, 256, 512],
         out_channels=channels,
-        norm_cfg=norm_cfg),
+        norm_cfg=norm_cfg,
+    ),
     rpn_head=dict(
         in_channels=channels,
         feat_channels=channels,
-        anchor_generator=dict(scales=[4])),
+        anchor_generator=dict(scales=[4]),
+    ),
     roi_head=dict(
         bbox_roi_extractor=dict(out_channels=channels),
         bbox_head=dict(
-            in_channels=channels, fc_out_channels=512, num_classes=1),
+            in_channels=channels, fc_out_channels=512, num_classes=1
+        ),
         mask_roi_extractor=dict(out_channels=channels),
         mask_head=dict(
             in_channels=channels,
             conv_out_channels=channels,
             norm_cfg=norm_cfg,
-            num_classes=1)),
+            num_classes=1,
+        ),
+    ),
     train_cfg=dict(
         rpn_proposal=dict(nms_pre=500, max_per_img=300),
-        rcnn=dict(sampler=dict(num=64))),
+        rcnn=dict(sampler=dict(num=64)),
+    ),
     # Some images hold more nuclei than COCO's 100 objects.
-    test_cfg=dict(rcnn=dict(max_per_img=200)))
+    test_cfg=dict(rcnn=dict(max_per_img=200)),
+)
 
 # 3. The data. Pipelines are lists, and lists are replaced, not merged.
 train_pipeline = [
@@ -57,9 +66,11 @@ train_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
     dict(type='Resize', scale=(320, 320), keep_ratio=True),
     dict(
-        type='RandomFlip', prob=0.75,
-        direction=['horizontal', 'vertical', 'diagonal']),
-    dict(type='PackDetInputs')
+        type='RandomFlip',
+        prob=0.75,
+        direction=['horizontal', 'vertical', 'diagonal'],
+    ),
+    dict(type='PackDetInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
@@ -67,8 +78,14 @@ test_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
     dict(
         type='PackDetInputs',
-        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape',
-                   'scale_factor'))
+        meta_keys=(
+            'img_id',
+            'img_path',
+            'ori_shape',
+            'img_shape',
+            'scale_factor',
+        ),
+    ),
 ]
 train_dataloader = dict(
     batch_size=1,
@@ -78,7 +95,9 @@ train_dataloader = dict(
         metainfo=metainfo,
         ann_file='annotations/train.json',
         data_prefix=dict(img='images/train/'),
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     num_workers=1,
     dataset=dict(
@@ -86,7 +105,9 @@ val_dataloader = dict(
         metainfo=metainfo,
         ann_file='annotations/val.json',
         data_prefix=dict(img='images/val/'),
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    ),
+)
 test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'annotations/val.json')
 test_evaluator = val_evaluator
@@ -95,7 +116,8 @@ test_evaluator = val_evaluator
 train_cfg = dict(max_epochs=13, val_interval=13)
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=1e-3, weight_decay=0.05),
-    clip_grad=dict(max_norm=10))
+    clip_grad=dict(max_norm=10),
+)
 param_scheduler = [
     dict(type='OneCycleLR', eta_max=1e-3, total_steps=624, by_epoch=False)
 ]
@@ -105,5 +127,6 @@ auto_scale_lr = dict(base_batch_size=1)
 default_hooks = dict(
     logger=dict(interval=24),
     checkpoint=dict(interval=13),
-    visualization=dict(score_thr=0.5))
+    visualization=dict(score_thr=0.5),
+)
 randomness = dict(seed=0)

@@ -4,13 +4,14 @@ _base_ = [
     '../segmentation/_base_/models/upernet_ba-r50.py',
     '../segmentation/_base_/datasets/common.py',
     '../segmentation/_base_/schedules/schedule_20k.py',
-    '../segmentation/_base_/default_runtime.py'
+    '../segmentation/_base_/default_runtime.py',
 ]
 
 # 1. The classes: value 0 in a label PNG is the first one. Values outside, such
 #    as 255, are ignored.
 metainfo = dict(
-    classes=('background', 'nucleus'), palette=[(0, 0, 0), (220, 20, 60)])
+    classes=('background', 'nucleus'), palette=[(0, 0, 0), (220, 20, 60)]
+)
 num_classes = len(metainfo['classes'])
 
 # 2. The model: num_classes in *both* heads. A depth of 18 has narrower stages,
@@ -21,8 +22,7 @@ num_classes = len(metainfo['classes'])
 #    ones here. With pretrained weights take BN and the base's init_cfg.
 crop_size = (256, 256)
 norm_cfg = dict(type='GN', num_groups=16, requires_grad=True)
-loss = dict(
-    type='CrossEntropyLoss', use_sigmoid=False, avg_non_ignore=True)
+loss = dict(type='CrossEntropyLoss', use_sigmoid=False, avg_non_ignore=True)
 model = dict(
     data_preprocessor=dict(size=crop_size),
     backbone=dict(
@@ -30,19 +30,24 @@ model = dict(
         init_cfg=dict(_delete_=True, type='Kaiming', layer='Conv2d'),
         norm_cfg=norm_cfg,
         attention=dict(
-            type='BridgeAttentionV2', ratio=16, norm_cfg=dict(type='LN'))),
+            type='BridgeAttentionV2', ratio=16, norm_cfg=dict(type='LN')
+        ),
+    ),
     decode_head=dict(
         in_channels=[64, 128, 256, 512],
         channels=64,
         num_classes=num_classes,
         norm_cfg=norm_cfg,
-        loss_decode=dict(loss_weight=1.0, **loss)),
+        loss_decode=dict(loss_weight=1.0, **loss),
+    ),
     auxiliary_head=dict(
         in_channels=256,
         channels=64,
         num_classes=num_classes,
         norm_cfg=norm_cfg,
-        loss_decode=dict(loss_weight=0.4, **loss)))
+        loss_decode=dict(loss_weight=0.4, **loss),
+    ),
+)
 
 # 3. The data. Pipelines are lists, and lists are replaced, not merged.
 dataset = dict(
@@ -51,7 +56,8 @@ dataset = dict(
     img_suffix='.png',
     seg_map_suffix='.png',
     reduce_zero_label=False,
-    metainfo=metainfo)
+    metainfo=metainfo,
+)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
@@ -59,28 +65,34 @@ train_pipeline = [
     dict(
         type='RandomFlip',
         prob=0.75,
-        direction=['horizontal', 'vertical', 'diagonal']),
-    dict(type='PackSegInputs')
+        direction=['horizontal', 'vertical', 'diagonal'],
+    ),
+    dict(type='PackSegInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
-    dict(type='PackSegInputs')
+    dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(
     batch_size=2,
     num_workers=1,
     dataset=dict(
         data_prefix=dict(
-            img_path='images/train/', seg_map_path='labels/train/'),
+            img_path='images/train/', seg_map_path='labels/train/'
+        ),
         pipeline=train_pipeline,
-        **dataset))
+        **dataset,
+    ),
+)
 val_dataloader = dict(
     num_workers=1,
     dataset=dict(
         data_prefix=dict(img_path='images/val/', seg_map_path='labels/val/'),
         pipeline=test_pipeline,
-        **dataset))
+        **dataset,
+    ),
+)
 test_dataloader = val_dataloader
 
 # 4. The schedule.
@@ -88,15 +100,14 @@ iterations = 480
 train_cfg = dict(max_iters=iterations, val_interval=iterations)
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=1e-3, weight_decay=0.05),
-    clip_grad=dict(_delete_=True, max_norm=10))
+    clip_grad=dict(_delete_=True, max_norm=10),
+)
 param_scheduler = [
     dict(
-        type='OneCycleLR',
-        eta_max=1e-3,
-        total_steps=iterations,
-        by_epoch=False)
+        type='OneCycleLR', eta_max=1e-3, total_steps=iterations, by_epoch=False
+    )
 ]
 default_hooks = dict(
-    logger=dict(interval=20),
-    checkpoint=dict(interval=iterations))
+    logger=dict(interval=20), checkpoint=dict(interval=iterations)
+)
 randomness = dict(seed=0)

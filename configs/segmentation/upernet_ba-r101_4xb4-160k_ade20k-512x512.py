@@ -1,4 +1,6 @@
 _base_ = './upernet_ba-r50_4xb4-160k_ade20k-512x512.py'
 model = dict(
     backbone=dict(
-        depth=101, init_cfg=dict(checkpoint='torchvision://resnet101')))
+        depth=101, init_cfg=dict(checkpoint='torchvision://resnet101')
+    )
+)

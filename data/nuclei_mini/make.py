@@ -5,6 +5,7 @@
 Takes a fixed number of images of every kind, evenly spaced over the source's
 order, keeps their split and annotations, and draws the semantic labels.
 """
+
 import json
 import shutil
 import sys
@@ -17,7 +18,8 @@ from pycocotools import mask as rle
 # Images per split and kind, in the proportions of the source.
 COUNTS = dict(
     train=dict(fluor256=29, stain320=10, fluor360=8, fluor320=1),
-    val=dict(fluor256=10, stain320=3, fluor360=3))
+    val=dict(fluor256=10, stain320=3, fluor360=3),
+)
 HERE = Path(__file__).parent
 
 
@@ -52,11 +54,17 @@ def main(source):
         (HERE / name).write_text(json.dumps(coco, separators=(',', ':')))
         for image in coco['images']:
             file_name = image['file_name']
-            shutil.copyfile(source / split / file_name,
-                            HERE / 'images' / split / file_name)
+            shutil.copyfile(
+                source / split / file_name, HERE / 'images' / split / file_name
+            )
             label = semantic_label(
                 image,
-                [a for a in coco['annotations'] if a['image_id'] == image['id']])
+                [
+                    a
+                    for a in coco['annotations']
+                    if a['image_id'] == image['id']
+                ],
+            )
             Image.fromarray(label).save(HERE / 'labels' / split / file_name)
 
 

@@ -6,8 +6,10 @@ Deep Neural Networks", arXiv 2410.07860; and the authors' reference code.
 
 The modules know vectors only, neither images nor residual blocks.
 """
+
 import logging
-from typing import Optional, Sequence
+from collections.abc import Sequence
+from typing import Optional
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +18,7 @@ from mmengine.dist import get_world_size
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from mmengine.registry import MODELS
-from torch import Tensor, nn
+from torch import nn, Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
@@ -39,15 +41,19 @@ def build_vector_norm(norm_cfg: dict, num_features: int) -> nn.Module:
     try:
         norm = build_norm_layer(norm_cfg, num_features)[1]
     except (KeyError, ValueError) as error:  # unknown, indivisible groups
-        raise ValueError(f'norm_cfg={norm_cfg} cannot normalise the '
-                         f'attention\'s {num_features} hidden channels: '
-                         f'{error}. Set the attention\'s own norm, such as '
-                         f'{USE_LN}.') from error
+        raise ValueError(
+            f'norm_cfg={norm_cfg} cannot normalise the '
+            f"attention's {num_features} hidden channels: "
+            f"{error}. Set the attention's own norm, such as "
+            f'{USE_LN}.'
+        ) from error
     problem = _problem_on_vectors(norm, num_features)
     if problem:
-        raise ValueError(f'norm_cfg={norm_cfg} cannot normalise the '
-                         f'attention\'s (N, {num_features}) vectors: '
-                         f'{problem}. Use BN, SyncBN or LN, such as {USE_LN}.')
+        raise ValueError(
+            f'norm_cfg={norm_cfg} cannot normalise the '
+            f"attention's (N, {num_features}) vectors: "
+            f'{problem}. Use BN, SyncBN or LN, such as {USE_LN}.'
+        )
     return norm
 
 
@@ -89,7 +95,8 @@ def normalize(norm: nn.Module, x: Tensor) -> Tensor:
             norm.weight,
             norm.bias,
             training=False,
-            eps=norm.eps)
+            eps=norm.eps,
+        )
     if 2 <= samples <= 4 and not torch.compiler.is_compiling():
         # mmengine's logger shows a repeated warning once.
         print_log(
@@ -99,7 +106,8 @@ def normalize(norm: nn.Module, x: Tensor) -> Tensor:
             "weights, norm_cfg=dict(type='SyncBN') on several GPUs, a larger "
             f'batch, or a norm without batch statistics: {USE_LN}.',
             logger='current',
-            level=logging.WARNING)
+            level=logging.WARNING,
+        )
     return norm(x)
 
 
@@ -109,31 +117,39 @@ class _BridgeAttention(BaseModule):
     A subclass defines :meth:`integrate`, which joins the reduced vectors.
     """
 
-    def __init__(self,
-                 in_channels: Sequence[int],
-                 channels: int,
-                 ratio: int = 16,
-                 norm_cfg: dict = dict(type='BN'),
-                 act_cfg: dict = dict(type='ReLU', inplace=True),
-                 gate_cfg: dict = dict(type='Sigmoid'),
-                 init_cfg: Optional[dict] = None):
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        channels: int,
+        ratio: int = 16,
+        norm_cfg: dict = dict(type='BN'),
+        act_cfg: dict = dict(type='ReLU', inplace=True),
+        gate_cfg: dict = dict(type='Sigmoid'),
+        init_cfg: Optional[dict] = None,
+    ):
         super().__init__(init_cfg)
         if not in_channels or min(in_channels) < 1:
             raise ValueError(
                 f'in_channels={in_channels!r} must list the width of every '
-                'bridged conv output, such as (64, 64, 256).')
+                'bridged conv output, such as (64, 64, 256).'
+            )
         if ratio < 1:
-            raise ValueError(f'ratio {ratio} is below 1; use 1 to {channels}, '
-                             'the paper takes 16.')
+            raise ValueError(
+                f'ratio {ratio} is below 1; use 1 to {channels}, '
+                'the paper takes 16.'
+            )
         if ratio > channels:
-            raise ValueError(f'ratio {ratio} leaves no hidden channel of '
-                             f'{channels} channels; use at most {channels}.')
+            raise ValueError(
+                f'ratio {ratio} leaves no hidden channel of '
+                f'{channels} channels; use at most {channels}.'
+            )
         self.in_channels = tuple(in_channels)
         self.channels = channels
         self.hidden_channels = int(channels // ratio)
         self.reductions = nn.ModuleList(
             nn.Linear(width, self.hidden_channels, bias=False)
-            for width in self.in_channels)
+            for width in self.in_channels
+        )
         self._build_integration(norm_cfg)
         self.act = build_activation_layer(act_cfg)
         self.generation = nn.Linear(self.hidden_channels, channels, bias=False)
@@ -165,11 +181,14 @@ class _BridgeAttention(BaseModule):
             raise ValueError(
                 f'pooled has widths {widths}, but this attention was built '
                 f'with in_channels={self.in_channels}; pass one (N, C_i) '
-                'vector per declared width, in that order.')
-        hidden = self.integrate([
-            reduction(vector)
-            for reduction, vector in zip(self.reductions, pooled)
-        ])
+                'vector per declared width, in that order.'
+            )
+        hidden = self.integrate(
+            [
+                reduction(vector)
+                for reduction, vector in zip(self.reductions, pooled)
+            ]
+        )
         gate = self.gate(self.generation(self.act(hidden)))
         return gate[:, :, None, None]
 
@@ -202,12 +221,14 @@ class BridgeAttentionV1(_BridgeAttention):
     def _build_integration(self, norm_cfg):
         self.norms = nn.ModuleList(
             build_vector_norm(norm_cfg, self.hidden_channels)
-            for _ in self.in_channels)
+            for _ in self.in_channels
+        )
 
     def integrate(self, reduced):
         return sum(
             normalize(norm, vector)
-            for norm, vector in zip(self.norms, reduced))
+            for norm, vector in zip(self.norms, reduced)
+        )
 
 
 @MODELS.register_module()

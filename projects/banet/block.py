@@ -1,14 +1,16 @@
 """Which features of a residual block are bridged, and where the gate acts."""
+
 from typing import Optional
 
 import torch
 import torch.utils.checkpoint as cp
 from mmengine.registry import MODELS
-from torch import Tensor, nn
+from torch import nn, Tensor
 
 
-def build_attention(cfg: dict, in_channels, channels: int,
-                    norm_cfg: dict) -> nn.Module:
+def build_attention(
+    cfg: dict, in_channels, channels: int, norm_cfg: dict
+) -> nn.Module:
     """Build the attention module that ``cfg`` names.
 
     The registered module is called with ``in_channels``, ``channels`` and
@@ -22,14 +24,17 @@ def build_attention(cfg: dict, in_channels, channels: int,
         raise TypeError(
             f'attention={cfg!r} must be a dict with a type, such as '
             "dict(type='BridgeAttentionV2', ratio=16), or None for the plain "
-            'residual block.')
+            'residual block.'
+        )
     # The attention is never pretrained: where the backbone's norms are frozen,
     # an inherited requires_grad=False would freeze it at its initial values.
     norm_cfg = {k: v for k, v in norm_cfg.items() if k != 'requires_grad'}
     return MODELS.build(
         dict(cfg),
         default_args=dict(
-            in_channels=in_channels, channels=channels, norm_cfg=norm_cfg))
+            in_channels=in_channels, channels=channels, norm_cfg=norm_cfg
+        ),
+    )
 
 
 class BridgeMixin:
@@ -60,13 +65,18 @@ class BridgeMixin:
         # The widths are those of the convs just built: subclasses such as
         # ResNeXt's change them.
         widths = [conv.out_channels for conv, _ in self._layers()]
-        self.attention = None if attention is None else build_attention(
-            attention, widths, widths[-1], self.norm_cfg)
+        self.attention = (
+            None
+            if attention is None
+            else build_attention(attention, widths, widths[-1], self.norm_cfg)
+        )
 
     def _layers(self):
         """The block's (conv, norm) pairs in order."""
-        return [(getattr(self, f'conv{i}'), getattr(self, f'norm{i}'))
-                for i in range(1, self.num_convs + 1)]
+        return [
+            (getattr(self, f'conv{i}'), getattr(self, f'norm{i}'))
+            for i in range(1, self.num_convs + 1)
+        ]
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C_in, H, W) -> (N, C, H / stride, W / stride)."""
@@ -99,5 +109,6 @@ class BridgeMixin:
             raise ValueError(
                 f'{type(self.attention).__name__} returned a gate of shape '
                 f'{tuple(gate.shape)}; a block needs (N, C, 1, 1) = '
-                f'{tuple(expected)}.')
+                f'{tuple(expected)}.'
+            )
         return gate

@@ -4,6 +4,7 @@ Two distributions provide the same OpenMMLab modules (the original one and
 the maintained ``onedl-*`` fork), so setup.py can require neither. Instead
 this check names what is missing or does not fit, and the line that mends it.
 """
+
 import re
 from importlib import import_module
 
@@ -29,18 +30,24 @@ def check_environment():
             pip line that installs it.
     """
     for name, minimum, limit, package in REQUIREMENTS:
-        remedy = (f'banet needs {name} >= {minimum}, < {limit}. Tested:\n'
-                  f'    pip install {package}')
+        remedy = (
+            f'banet needs {name} >= {minimum}, < {limit}. Tested:\n'
+            f'    pip install {package}'
+        )
         try:
             module = import_module(name)
         except ModuleNotFoundError as error:
             if error.name != name:
-                raise ImportError(f'{name} is installed but cannot be '
-                                  f'imported: {error}. {remedy}') from error
+                raise ImportError(
+                    f'{name} is installed but cannot be '
+                    f'imported: {error}. {remedy}'
+                ) from error
             raise ImportError(f'{name} is not installed. {remedy}') from None
         except Exception as error:  # whatever a broken install raises
-            raise ImportError(f'{name} is installed but cannot be imported: '
-                              f'{error!r}. {remedy}') from error
+            raise ImportError(
+                f'{name} is installed but cannot be imported: '
+                f'{error!r}. {remedy}'
+            ) from error
         found = module.__version__
         if not _numbers(minimum) <= _numbers(found) < _numbers(limit):
             raise ImportError(f'{name} {found} does not fit. {remedy}')

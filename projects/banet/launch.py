@@ -4,22 +4,25 @@ Which library that is, the config's ``default_scope`` says. What can be
 checked cheaply is checked first, so that a wrong path ends in one line
 instead of a traceback after the model was built.
 """
+
 import os
 import runpy
 import sys
 import tempfile
 from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.registry import DATASETS, init_default_scope
+from mmengine.registry import DATASETS
 
 # scope -> the tested distribution that provides it
 LIBRARIES = dict(
     mmpretrain='onedl-mmpretrain==1.3.6',
     mmdet='onedl-mmdetection==3.5.1',
-    mmseg='onedl-mmsegmentation==1.4.2')
+    mmseg='onedl-mmsegmentation==1.4.2',
+)
 CONFIG_SUFFIXES = ('.py', '.json', '.yml', '.yaml')
 
 
@@ -58,8 +61,9 @@ def find_config(argv: list) -> str:
     found = f'{words[0]} is not a config' if words else 'no config is given'
     raise LaunchError(
         f'{found}. Name a file ending in {", ".join(CONFIG_SUFFIXES)} first, '
-        'then the options of the library\'s own script (--help behind a '
-        'config lists them).')
+        "then the options of the library's own script (--help behind a "
+        'config lists them).'
+    )
 
 
 def load_config(path: str) -> Config:
@@ -69,17 +73,21 @@ def load_config(path: str) -> Config:
         LaunchError: It is missing, unreadable, or its library is missing.
     """
     if not os.path.isfile(path):
-        raise LaunchError(f'config {path} does not exist (looked in '
-                          f'{os.getcwd()}).')
+        raise LaunchError(
+            f'config {path} does not exist (looked in {os.getcwd()}).'
+        )
     try:
         return Config.fromfile(path)
     except Exception as error:  # a config is code: anything may come
         missing = ''.join(
             f' {scope} is not installed: pip install {package}.'
-            for scope, package in LIBRARIES.items() if not find_spec(scope))
-        raise LaunchError(f'{path} cannot be read as a config: '
-                          f'{type(error).__name__}: {error}.{missing}'
-                          ) from error
+            for scope, package in LIBRARIES.items()
+            if not find_spec(scope)
+        )
+        raise LaunchError(
+            f'{path} cannot be read as a config: '
+            f'{type(error).__name__}: {error}.{missing}'
+        ) from error
 
 
 def find_script(config: Config, path: str, tool: str) -> Path:
@@ -94,15 +102,20 @@ def find_script(config: Config, path: str, tool: str) -> Path:
         raise LaunchError(
             f'{path} has default_scope={scope!r}, which names no library to '
             f'run. Set default_scope to one of {", ".join(LIBRARIES)}, or '
-            'inherit a config that does.')
+            'inherit a config that does.'
+        )
     spec = find_spec(scope)
     if spec is None:
-        raise LaunchError(f'{path} needs {scope}, which is not installed: '
-                          f'pip install {LIBRARIES[scope]}.')
+        raise LaunchError(
+            f'{path} needs {scope}, which is not installed: '
+            f'pip install {LIBRARIES[scope]}.'
+        )
     script = Path(spec.origin).parent / '.mim' / 'tools' / tool
     if not script.exists():
-        raise LaunchError(f'{scope} is installed without {script}: reinstall '
-                          f'it, pip install {LIBRARIES[scope]}.')
+        raise LaunchError(
+            f'{scope} is installed without {script}: reinstall '
+            f'it, pip install {LIBRARIES[scope]}.'
+        )
     return script
 
 
@@ -118,22 +131,31 @@ def check(config: Config, args) -> None:
             missing data, or a work dir that cannot be written.
     """
     if args.launcher == 'pytorch' and get_device() == 'cpu':
-        raise LaunchError('--launcher pytorch needs a GPU and none is '
-                          'visible; leave the launcher out to run on the CPU.')
+        raise LaunchError(
+            '--launcher pytorch needs a GPU and none is '
+            'visible; leave the launcher out to run on the CPU.'
+        )
     testing = hasattr(args, 'checkpoint')
     resume = getattr(args, 'resume', None)
-    for checkpoint in (args.checkpoint if testing else config.get('load_from'),
-                       resume if resume not in (True, 'auto') else None):
+    for checkpoint in (
+        args.checkpoint if testing else config.get('load_from'),
+        resume if resume not in (True, 'auto') else None,
+    ):
         if checkpoint:
             check_checkpoint(checkpoint)
-    init_default_scope(config.default_scope)
-    for split in ('test', ) if testing else ('train', 'val'):
+    for split in ('test',) if testing else ('train', 'val'):
         loader = config.get(f'{split}_dataloader')
         if loader and not getattr(args, 'no_validate', False):
-            check_data(loader.dataset, f'{split}_dataloader.dataset')
-    check_work_dir(args.work_dir or config.get('work_dir')
-                   or os.path.join('work_dirs',
-                                   Path(args.config).stem))
+            check_data(
+                loader.dataset,
+                f'{split}_dataloader.dataset',
+                config.default_scope,
+            )
+    check_work_dir(
+        args.work_dir
+        or config.get('work_dir')
+        or os.path.join('work_dirs', Path(args.config).stem)
+    )
 
 
 def check_checkpoint(path: str) -> None:
@@ -141,33 +163,39 @@ def check_checkpoint(path: str) -> None:
     if '://' in path:  # fetched by mmengine
         return
     if not os.path.isfile(path):
-        raise LaunchError(f'checkpoint {path} does not exist (looked in '
-                          f'{os.getcwd()}).')
+        raise LaunchError(
+            f'checkpoint {path} does not exist (looked in {os.getcwd()}).'
+        )
     with open(path, 'rb') as file:
         magic = file.read(4)
     if not (magic == b'PK\x03\x04' or magic[:1] == b'\x80'):  # zip, pickle
-        raise LaunchError(f'{path} is not a checkpoint: it starts with '
-                          f'{magic!r}, neither a zip file nor a pickle as '
-                          'torch.save writes them. Was the download broken?')
+        raise LaunchError(
+            f'{path} is not a checkpoint: it starts with '
+            f'{magic!r}, neither a zip file nor a pickle as '
+            'torch.save writes them. Was the download broken?'
+        )
 
 
-def check_data(dataset: dict, key: str) -> None:
+def check_data(dataset: dict, key: str, scope: str) -> None:
     """Raise LaunchError if a ``data_root`` in ``dataset`` is not there."""
     for name in ('dataset', 'datasets'):  # wrappers
         inner = dataset.get(name)
-        for i, child in enumerate(inner if isinstance(inner, list) else []):
-            check_data(child, f'{key}.{name}.{i}')
         if isinstance(inner, dict):
-            check_data(inner, f'{key}.{name}')
+            check_data(inner, f'{key}.{name}', scope)
+        elif isinstance(inner, list):
+            for i, child in enumerate(inner):
+                check_data(child, f'{key}.{name}.{i}', scope)
     root = dataset.get('data_root')
     if not root or '://' in root or os.path.isdir(root):
         return
-    if 'download' in getattr(
-            DATASETS.get(dataset.type), '__init__').__code__.co_varnames:
+    with DATASETS.switch_scope_and_registry(scope) as registry:
+        cls = registry.get(dataset.type)
+    if 'download' in signature(cls).parameters:
         return  # such as CIFAR10, which makes its own root
     raise LaunchError(
         f'{key}.data_root={root} does not exist (looked in {os.getcwd()}). '
-        f'Put the data there, or add --cfg-options {key}.data_root=PATH.')
+        f'Put the data there, or add --cfg-options {key}.data_root=PATH.'
+    )
 
 
 def check_work_dir(path: str) -> None:
@@ -177,5 +205,7 @@ def check_work_dir(path: str) -> None:
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
-        raise LaunchError(f'work dir {path} cannot be written: {error}. '
-                          'Choose another with --work-dir.') from error
+        raise LaunchError(
+            f'work dir {path} cannot be written: {error}. '
+            'Choose another with --work-dir.'
+        ) from error

@@ -1,9 +1,15 @@
 """ResNets with bridge attention, on mmpretrain's ResNet."""
+
 from typing import Optional
 
 from mmengine.registry import MODELS
-from mmpretrain.models.backbones.resnet import (BasicBlock, Bottleneck, ResNet,
-                                                ResNetV1c, ResNetV1d)
+from mmpretrain.models.backbones.resnet import (
+    BasicBlock,
+    Bottleneck,
+    ResNet,
+    ResNetV1c,
+    ResNetV1d,
+)
 
 from ..block import BridgeMixin
 
@@ -58,22 +64,25 @@ class BAResNet(ResNet):
         for depth, (block, blocks) in ResNet.arch_settings.items()
     }
 
-    def __init__(self,
-                 depth: int,
-                 attention: Optional[dict] = dict(
-                     type='BridgeAttentionV2', ratio=16),
-                 contract_dilation: bool = False,
-                 zero_init_residual: bool = False,
-                 **kwargs):
+    def __init__(
+        self,
+        depth: int,
+        attention: Optional[dict] = dict(type='BridgeAttentionV2', ratio=16),
+        contract_dilation: bool = False,
+        zero_init_residual: bool = False,
+        **kwargs,
+    ):
         if depth not in self.arch_settings:
             raise ValueError(
                 f'{type(self).__name__} has no depth {depth!r}; choose from '
-                f'{sorted(self.arch_settings)}.')
+                f'{sorted(self.arch_settings)}.'
+            )
         # Before super().__init__, which calls make_res_layer.
         self.attention = attention
         self.contract_dilation = contract_dilation
         super().__init__(
-            depth=depth, zero_init_residual=zero_init_residual, **kwargs)
+            depth=depth, zero_init_residual=zero_init_residual, **kwargs
+        )
 
     def make_res_layer(self, **kwargs):
         """Build one stage; arguments of mmpretrain's ResLayer."""
@@ -85,13 +94,15 @@ class BAResNet(ResNet):
             kwargs,
             num_blocks=1,
             dilation=kwargs['dilation'] // 2,
-            drop_path_rate=rates[:1])
+            drop_path_rate=rates[:1],
+        )
         rest = dict(
             kwargs,
             num_blocks=kwargs['num_blocks'] - 1,
             in_channels=kwargs['out_channels'],
             stride=1,
-            drop_path_rate=rates[1:])
+            drop_path_rate=rates[1:],
+        )
         layer = super().make_res_layer(**first)
         return layer.extend(super().make_res_layer(**rest))
 
@@ -100,7 +111,8 @@ class BAResNet(ResNet):
             raise ValueError(
                 f'frozen_stages={self.frozen_stages} is out of range: use -1 '
                 '(nothing), 0 (the stem) or the number of stages to freeze, '
-                f'up to {self.num_stages}.')
+                f'up to {self.num_stages}.'
+            )
         super()._freeze_stages()
 
     def train(self, mode: bool = True):

@@ -1,4 +1,5 @@
 """ResNeXts with bridge attention, on mmpretrain's ResNeXt."""
+
 from mmengine.registry import MODELS
 from mmpretrain.models.backbones.resnext import Bottleneck, ResNeXt
 

@@ -4,12 +4,14 @@ train_dataloader = dict(
     batch_size=4,
     num_workers=4,
     persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True))
+    sampler=dict(type='InfiniteSampler', shuffle=True),
+)
 val_dataloader = dict(
     batch_size=1,
     num_workers=4,
     persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False))
+    sampler=dict(type='DefaultSampler', shuffle=False),
+)
 test_dataloader = val_dataloader
 val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator
@@ -24,9 +26,10 @@ tta_pipeline = [
             ],
             [
                 dict(type='RandomFlip', prob=prob, direction='horizontal')
-                for prob in (0., 1.)
+                for prob in (0.0, 1.0)
             ],
             [dict(type='LoadAnnotations')],
             [dict(type='PackSegInputs')],
-        ])
+        ],
+    ),
 ]

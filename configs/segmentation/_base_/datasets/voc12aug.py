@@ -9,19 +9,20 @@ train_pipeline = [
         type='RandomResize',
         scale=(2048, 512),
         ratio_range=(0.5, 2.0),
-        keep_ratio=True),
+        keep_ratio=True,
+    ),
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PhotoMetricDistortion'),
     dict(type='Pad', size=crop_size),
-    dict(type='PackSegInputs')
+    dict(type='PackSegInputs'),
 ]
 # The labels are loaded after Resize: predictions are compared at full size.
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='Resize', scale=(2048, 512), keep_ratio=True),
     dict(type='LoadAnnotations'),
-    dict(type='PackSegInputs')
+    dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(
     dataset=dict(
@@ -30,19 +31,26 @@ train_dataloader = dict(
             dict(
                 type=dataset_type,
                 data_root=data_root,
-                data_prefix=dict(
-                    img_path='JPEGImages', seg_map_path=labels),
+                data_prefix=dict(img_path='JPEGImages', seg_map_path=labels),
                 ann_file=f'ImageSets/Segmentation/{names}.txt',
-                pipeline=train_pipeline)
-            for labels, names in (('SegmentationClass', 'train'),
-                                  ('SegmentationClassAug', 'aug'))
-        ]))
+                pipeline=train_pipeline,
+            )
+            for labels, names in (
+                ('SegmentationClass', 'train'),
+                ('SegmentationClassAug', 'aug'),
+            )
+        ],
+    )
+)
 val_dataloader = dict(
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
         data_prefix=dict(
-            img_path='JPEGImages', seg_map_path='SegmentationClass'),
+            img_path='JPEGImages', seg_map_path='SegmentationClass'
+        ),
         ann_file='ImageSets/Segmentation/val.txt',
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    )
+)
 test_dataloader = val_dataloader

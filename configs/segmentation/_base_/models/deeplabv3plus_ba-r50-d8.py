@@ -4,4 +4,6 @@ model = dict(
         type='DepthwiseSeparableASPPHead',
         dilations=(1, 12, 24, 36),
         c1_in_channels=256,
-        c1_channels=48))
+        c1_channels=48,
+    )
+)

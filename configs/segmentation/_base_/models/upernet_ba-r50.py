@@ -5,4 +5,6 @@ model = dict(
         type='UPerHead',
         in_channels=[256, 512, 1024, 2048],
         in_index=[0, 1, 2, 3],
-        pool_scales=(1, 2, 3, 6)))
+        pool_scales=(1, 2, 3, 6),
+    ),
+)

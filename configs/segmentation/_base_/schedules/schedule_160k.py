@@ -6,7 +6,8 @@ param_scheduler = [
         power=0.9,
         begin=0,
         end=160000,
-        by_epoch=False)
+        by_epoch=False,
+    )
 ]
 train_cfg = dict(max_iters=160000, val_interval=16000)
 default_hooks = dict(checkpoint=dict(interval=16000))

@@ -1,0 +1,166 @@
+"""The package as installed: import, environment check, registry, data."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.registry import MODELS
+from mmengine.utils import digit_version
+from PIL import Image
+from pycocotools import mask as rle
+
+from banet import compat
+
+ROOT = Path(__file__).parent.parent
+NUCLEI = ROOT / 'data' / 'nuclei_mini'
+
+
+def python(code, cwd, **environment):
+    return subprocess.run(
+        [sys.executable, '-c', code],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_import_prints_and_warns_nothing(tmp_path):
+    result = python('import banet', tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (0, '', '')
+
+
+def hide(*names):
+    """Code that makes the import system find none of ``names``."""
+    return (
+        'import sys\n'
+        'class Hide:\n'
+        '    def find_spec(self, name, path=None, target=None):\n'
+        f"        if name.split('.')[0] in {names!r}:\n"
+        '            raise ModuleNotFoundError(name, name=name)\n'
+        'sys.meta_path.insert(0, Hide())\n'
+    )
+
+
+def test_import_needs_neither_mmdet_nor_mmseg(tmp_path):
+    result = python(hide('mmdet', 'mmseg') + 'import banet', tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize('scope', ['mmdet', 'mmseg', 'mmpretrain'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'BAResNet',
+        'BAResNetV1c',
+        'BAResNetV1d',
+        'BAResNeXt',
+        'BridgeAttentionV1',
+        'BridgeAttentionV2',
+    ],
+)
+def test_unprefixed_names_resolve_from_every_library(scope, name):
+    with MODELS.switch_scope_and_registry(scope) as registry:
+        assert registry.get(name).__name__ == name
+
+
+@pytest.mark.parametrize('name', [r[0] for r in compat.REQUIREMENTS])
+def test_missing_package_is_named_with_its_pip_line(name, tmp_path):
+    """In a real process whose import system cannot find the package."""
+    result = python(hide(name) + 'import banet', tmp_path)
+    package = {r[0]: r[3] for r in compat.REQUIREMENTS}[name]
+    assert result.returncode == 1
+    message = result.stderr[result.stderr.index('ImportError: ') :]
+    assert f'{name} is not installed. banet needs {name} >= ' in message
+    assert f'pip install {package}' in message
+
+
+@pytest.mark.parametrize(
+    'source,message',
+    [
+        ("__version__ = '1.7.2'", 'mmcv 1.7.2 does not fit'),
+        ("__version__ = '2.4.0'", 'mmcv 2.4.0 does not fit'),
+        (
+            'import pkg_that_setuptools_dropped',
+            'mmcv is installed but cannot be imported: No module named',
+        ),
+        (
+            "raise RuntimeError('operator torchvision::nms does not exist')",
+            'mmcv is installed but cannot be imported: RuntimeError',
+        ),
+    ],
+)
+def test_incompatible_package_is_named_with_its_pip_line(
+    source, message, tmp_path
+):
+    """In a real process that finds another mmcv first."""
+    (tmp_path / 'mmcv.py').write_text(source)
+    result = python('import banet', tmp_path, PYTHONPATH=str(tmp_path))
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert 'banet needs mmcv >= 2.0, < 2.4' in result.stderr
+    assert 'pip install --no-build-isolation onedl-mmcv==' in result.stderr
+
+
+def test_pip_lines_of_the_check_are_the_tested_versions():
+    pinned = {
+        match[1]: match[2]
+        for name in ('build', 'mminstall')
+        for match in re.finditer(
+            r'^([a-z-]+)==(.*)$',
+            (ROOT / f'requirements/{name}.txt').read_text(),
+            re.M,
+        )
+    }
+    for _, minimum, limit, line in compat.REQUIREMENTS:
+        package, version = re.search(r'(\S+)==(\S+)', line).groups()
+        assert pinned[package] == version
+        assert (
+            digit_version(minimum)
+            <= digit_version(version)
+            < digit_version(limit)
+        )
+
+
+def test_version_is_one_number():
+    version = re.search(
+        r"'(.*)'", (ROOT / 'projects/banet/version.py').read_text()
+    )[1]
+    assert f'## {version}' in (ROOT / 'CHANGELOG.md').read_text()
+    assert f'version: {version}' in (ROOT / 'CITATION.cff').read_text()
+
+
+@pytest.mark.parametrize('split,images', [('train', 48), ('val', 16)])
+def test_embedded_labels_are_the_union_of_the_masks(split, images):
+    coco = json.loads((NUCLEI / f'annotations/{split}.json').read_text())
+    assert len(coco['images']) == images
+    assert {image['type'] for image in coco['images']} >= {
+        'fluor256',
+        'stain320',
+        'fluor360',
+    }
+    for image in coco['images']:
+        union = rle.decode(
+            [
+                a['segmentation']
+                for a in coco['annotations']
+                if a['image_id'] == image['id']
+            ]
+        ).max(-1)
+        name = image['file_name']
+        label = np.asarray(Image.open(NUCLEI / 'labels' / split / name))
+        assert np.array_equal(label, union)
+        size = Image.open(NUCLEI / 'images' / split / name).size
+        assert size == (image['width'], image['height'])
+
+
+def test_embedded_data_is_small_and_names_source_and_licence():
+    total = sum(p.stat().st_size for p in NUCLEI.rglob('*') if p.is_file())
+    assert total <= 4e6
+    text = (NUCLEI / 'README.md').read_text()
+    assert 'CC0' in text and 'kaggle-dsbowl-2018-dataset-fixes' in text
