@@ -9,7 +9,7 @@ VENV ?= .venv
 TASK ?= det
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# Older of nvcc's processes need about 2 GB each: stay within small machines.
+# Parallel compilers of mmcv's ops; each takes memory, so few by default.
 JOBS ?= 2
 STAMP := $(VENV)/.ready
 

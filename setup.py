@@ -29,7 +29,7 @@ class BuildPy(build_py):
                 shutil.copytree(
                     ROOT / name,
                     mim / name,
-                    ignore=shutil.ignore_patterns('__pycache__'),
+                    ignore=shutil.ignore_patterns('__pycache__', 'demo.py'),
                 )
 
 

@@ -1,5 +1,6 @@
 """The blocks and backbones around the attention."""
 
+import doctest
 import re
 
 import pytest
@@ -18,6 +19,7 @@ from banet import (
     BAResNeXt,
     BridgeAttentionV2,
 )
+from banet.backbones import resnet
 
 FAMILIES = [
     (BAResNet, ResNet, 18),
@@ -335,6 +337,12 @@ def test_gate_of_a_wrong_shape_is_refused():
 def test_bad_arguments_are_named_with_value_and_remedy(kwargs, error, message):
     with pytest.raises(error, match=message):
         small(**kwargs)
+
+
+def test_example_of_the_docstring_holds():
+    result = doctest.testmod(resnet)
+    assert result.attempted > 0
+    assert result.failed == 0
 
 
 def test_resnext_has_no_depth_18():

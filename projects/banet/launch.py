@@ -37,10 +37,9 @@ def main(tool: str) -> None:
     """
     try:
         path = find_config(sys.argv[1:])
-        script = find_script(load_config(path), path, tool)
-        upstream = runpy.run_path(str(script))
+        config = load_config(path)
+        upstream = runpy.run_path(str(find_script(config, path, tool)))
         args = upstream['parse_args']()
-        config = load_config(args.config)
         config.merge_from_dict(args.cfg_options or {})
         check(config, args)
     except LaunchError as error:
@@ -135,22 +134,20 @@ def check(config: Config, args) -> None:
             '--launcher pytorch needs a GPU and none is '
             'visible; leave the launcher out to run on the CPU.'
         )
-    testing = hasattr(args, 'checkpoint')
-    resume = getattr(args, 'resume', None)
-    for checkpoint in (
-        args.checkpoint if testing else config.get('load_from'),
-        resume if resume not in (True, 'auto') else None,
-    ):
-        if checkpoint:
-            check_checkpoint(checkpoint)
-    for split in ('test',) if testing else ('train', 'val'):
+    if hasattr(args, 'checkpoint'):  # test.py
+        checkpoint, splits = args.checkpoint, ('test',)
+    else:
+        checkpoint, splits = args.resume or config.get('load_from'), ('train',)
+        if not getattr(args, 'no_validate', False):
+            splits += ('val',)
+    # --resume without a path is True or 'auto': upstream finds the file.
+    if isinstance(checkpoint, str) and checkpoint != 'auto':
+        check_checkpoint(checkpoint)
+    for split in splits:
         loader = config.get(f'{split}_dataloader')
-        if loader and not getattr(args, 'no_validate', False):
-            check_data(
-                loader.dataset,
-                f'{split}_dataloader.dataset',
-                config.default_scope,
-            )
+        if loader:
+            key = f'{split}_dataloader.dataset'
+            check_data(loader.dataset, key, config.default_scope)
     check_work_dir(
         args.work_dir
         or config.get('work_dir')
