@@ -7,6 +7,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 TASK ?= det
+ifeq ($(filter $(TASK),det seg cls),)
+  $(error TASK=$(TASK) is unknown: use det, seg or cls)
+endif
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Parallel compilers of mmcv's ops; each takes memory, so few by default.

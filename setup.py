@@ -57,7 +57,7 @@ setup(
     extras_require=dict(
         mm=requirements('mminstall'),
         optional=requirements('optional'),
-        tests=requirements('tests'),
+        tests=requirements('tests') + requirements('optional'),
     ),
     cmdclass=dict(build_py=BuildPy),
 )

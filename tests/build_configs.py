@@ -12,6 +12,7 @@ import mmseg.models  # noqa: F401
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope, MODELS
+from mmpretrain.models.backbones.resnet import BasicBlock, Bottleneck
 from torch.utils.flop_counter import FlopCounterMode
 
 
@@ -41,7 +42,6 @@ def describe(path):
     backbone = model.backbone
     with torch.no_grad():
         widths = [f.shape[1] for f in backbone(torch.zeros(1, 3, 64, 64))]
-    attention = backbone.layer1[0].attention
     if hasattr(model, 'neck') and hasattr(model.neck, 'lateral_convs'):
         expected = [m.conv.in_channels for m in model.neck.lateral_convs]
         widths = widths[-len(expected) :]  # RetinaNet starts at stage 2
@@ -54,7 +54,13 @@ def describe(path):
     return dict(
         backbone=type(backbone).__name__,
         depth=backbone.depth,
-        attention=type(attention).__name__,
+        attentions=sorted(
+            {
+                type(block.attention).__name__
+                for block in backbone.modules()
+                if isinstance(block, BasicBlock | Bottleneck)
+            }
+        ),
         widths=widths,
         expected_widths=expected,
         imports=list(cfg.custom_imports['imports']),

@@ -2,12 +2,14 @@
 
 import io
 import re
+import uuid
 
 import pytest
 import torch
 from mmengine.logging import MMLogger
 from torch import nn
 
+from banet import attention as attention_module
 from banet import BridgeAttentionV1, BridgeAttentionV2
 
 VERSIONS = [BridgeAttentionV1, BridgeAttentionV2]
@@ -87,12 +89,12 @@ def test_empty_batch_gives_an_empty_gate_in_eval():
     )
 
 
-def warnings_of(batches, norm_eval=False):
+def warnings_of(batches, norm_eval=False, **kwargs):
     """What mmengine's logger shows while training on such batches."""
-    logger = MMLogger.get_instance(f'test-{batches}-{norm_eval}')
+    logger = MMLogger.get_instance(f'test-{uuid.uuid4()}')
     console = logger.handlers[0]
     console.setStream(io.StringIO())
-    attention = BridgeAttentionV2(WIDTHS, CHANNELS, ratio=RATIO)
+    attention = BridgeAttentionV2(WIDTHS, CHANNELS, ratio=RATIO, **kwargs)
     if norm_eval:
         attention.norm.eval()
     for batch in batches:
@@ -113,6 +115,14 @@ def test_small_batches_are_warned_of_once_with_the_remedies():
 
 def test_batches_of_one_or_five_are_not_warned_of():
     assert warnings_of([1, 5]) == []
+
+
+def test_batches_that_sync_bn_joins_count_as_one(monkeypatch):
+    """Two images on each of four processes are eight."""
+    monkeypatch.setattr(attention_module, 'get_world_size', lambda group: 4)
+    assert warnings_of([2], norm_cfg=dict(type='SyncBN')) == []
+    monkeypatch.setattr(attention_module, 'get_world_size', lambda group: 2)
+    assert len(warnings_of([2], norm_cfg=dict(type='SyncBN'))) == 1
 
 
 def test_small_batches_with_frozen_statistics_are_not_warned_of():
@@ -170,7 +180,9 @@ def test_norms_that_do_not_are_refused_with_a_remedy(norm_cfg):
             dict(ratio=64),
             'ratio 64 leaves no hidden channel of 32 channels; use at most 32',
         ),
-        (dict(ratio=0), 'ratio 0 is below 1; use 1 to 32'),
+        (dict(ratio=0), 'ratio 0 is no whole number from 1 to 32'),
+        (dict(ratio='16'), "ratio '16' is no whole number from 1 to 32"),
+        (dict(ratio=0.5), 'ratio 0.5 is no whole number from 1 to 32'),
         (dict(in_channels=[]), r'in_channels=\[\] must list the width'),
         (
             dict(in_channels=[8, 0]),

@@ -73,11 +73,10 @@ def test_unprefixed_names_resolve_from_every_library(scope, name):
 def test_missing_package_is_named_with_its_pip_line(name, tmp_path):
     """In a real process whose import system cannot find the package."""
     result = python(hide(name) + 'import banet', tmp_path)
-    package = {r[0]: r[3] for r in compat.REQUIREMENTS}[name]
     assert result.returncode == 1
     message = result.stderr[result.stderr.index('ImportError: ') :]
     assert f'{name} is not installed. banet needs {name} >= ' in message
-    assert f'pip install {package}' in message
+    assert f'pip install {compat.PIP[name]}' in message
 
 
 @pytest.mark.parametrize(
@@ -117,14 +116,22 @@ def test_pip_lines_of_the_check_are_the_tested_versions():
             re.M,
         )
     }
-    for _, minimum, limit, line in compat.REQUIREMENTS:
+    for line in compat.PIP.values():
         package, version = re.search(r'(\S+)==(\S+)', line).groups()
         assert pinned[package] == version
-        assert (
-            digit_version(minimum)
-            <= digit_version(version)
-            < digit_version(limit)
-        )
+
+
+def test_tested_versions_fit_the_check():
+    for name, minimum, limit in compat.REQUIREMENTS:
+        tested = digit_version(re.search(r'==(\S+)', compat.PIP[name])[1])
+        assert digit_version(minimum) <= tested < digit_version(limit)
+
+
+def test_empty_folder_of_a_packages_name_is_not_the_package(tmp_path):
+    """Such as that of a checkout, which Python imports as a namespace."""
+    code = "from banet.compat import _version; print(_version('mmnothing'))"
+    (tmp_path / 'mmnothing').mkdir()
+    assert python(code, tmp_path).stdout.strip() == 'None'
 
 
 def test_version_is_one_number():

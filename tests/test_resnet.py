@@ -350,3 +350,33 @@ def test_resnext_has_no_depth_18():
         ValueError, match=r'BAResNeXt has no depth 18; .*\[50, 101, 152\]'
     ):
         BAResNeXt(18)
+
+
+@pytest.mark.parametrize('training', [True, False])
+@pytest.mark.parametrize('depth', [18, 50])
+def test_compiled_in_one_graph_it_computes_the_same(depth, training):
+    model = small(depth).train(training)
+    compiled = torch.compile(model, fullgraph=True, backend='eager')
+    for batch in (1, 3, 6):
+        state = {k: v.clone() for k, v in model.state_dict().items()}
+        expected = model(images(batch))[-1]
+        model.load_state_dict(state)
+        torch.testing.assert_close(compiled(images(batch))[-1], expected)
+
+
+@pytest.mark.parametrize('depth', [18, 50])
+@pytest.mark.parametrize('batch', [1, 2, 5])
+def test_bfloat16_autocast_gives_finite_outputs_and_gradients(depth, batch):
+    model = small(depth).train()
+    with torch.autocast('cpu', torch.bfloat16):
+        out = model(images(batch))[-1]
+    out.float().square().mean().backward()
+    assert out.isfinite().all()
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_tracing_warns_of_nothing(recwarn):
+    torch.jit.trace(small().eval(), images())
+    assert [
+        warning for warning in recwarn.list if 'banet' in str(warning.filename)
+    ] == []

@@ -1,7 +1,8 @@
 """Train, test and draw one of the demo configs (make demo TASK=det|seg|cls).
 
-Writes everything below work_dirs/demo-TASK, the pictures (ground truth on the
-left, prediction on the right) into its folder pictures.
+Writes everything below work_dirs/demo-TASK, the pictures into its folder
+pictures: truth on the left and prediction on the right, or both written on
+the image for classification.
 """
 
 import json
@@ -46,20 +47,16 @@ def main(task):
     config = f'configs/demo/{config}'
     work_dir = ROOT / 'work_dirs' / f'demo-{task}'
     pictures = work_dir / 'pictures'
-    shutil.rmtree(pictures, ignore_errors=True)
     if task == 'cls':
         run('prepare_digits.py')
     run('train.py', config, '--work-dir', work_dir)
+    shutil.rmtree(pictures, ignore_errors=True)  # of an earlier run
     checkpoint = (work_dir / 'last_checkpoint').read_text()
-    run(
-        'test.py',
-        config,
-        checkpoint,
-        '--work-dir',
-        work_dir,
-        '--show-dir',
-        pictures,
-    )
+    test = ['test.py', config, checkpoint, '--work-dir', work_dir]
+    test += ['--show-dir', pictures]
+    if task == 'cls':  # one picture for 20 of the 360 digits
+        test += ['--interval', 20]
+    run(*test)
     # mmseg draws into a folder of its visualizer's, two levels down.
     for picture in pictures.glob('vis_data/vis_image/*'):
         picture.rename(pictures / picture.name)
@@ -71,8 +68,7 @@ def main(task):
         print(f'  {name:20}{results[key]:.3f}')
     print(f'  checkpoint          {checkpoint}')
     print(
-        f'  pictures            {pictures} '
-        f'({len(list(pictures.iterdir()))}, left truth, right prediction)'
+        f'  pictures            {pictures} ({len(list(pictures.iterdir()))})'
     )
 
 

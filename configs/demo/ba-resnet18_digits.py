@@ -6,8 +6,8 @@ _base_ = '../classification/ba-resnet18_8xb32_in1k.py'
 # 1. The classes: the sorted names of the folders in train/.
 classes = [str(digit) for digit in range(10)]
 
-# 2. The model. With pretrained weights of a ResNet-18 add
-#    backbone=dict(init_cfg=dict(type='Pretrained', checkpoint=..., ...)).
+# 2. The model. To start from pretrained weights add backbone=dict(
+#    init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet18')).
 model = dict(head=dict(num_classes=len(classes), topk=(1,)))
 data_preprocessor = dict(num_classes=len(classes))
 
@@ -54,6 +54,6 @@ auto_scale_lr = dict(base_batch_size=64)
 default_hooks = dict(
     logger=dict(interval=10),
     checkpoint=dict(interval=epochs),
-    visualization=dict(interval=10),
+    visualization=dict(rescale_factor=8),
 )
 randomness = dict(seed=0)

@@ -14,8 +14,8 @@ metainfo = dict(classes=('nucleus',), palette=[(220, 20, 60)])
 #
 #    From scratch, with one image per iteration: GroupNorm in the network and
 #    LayerNorm in the attention need no batch statistics, which would be poor
-#    ones here. With pretrained weights keep the base's BN, frozen_stages,
-#    norm_eval and init_cfg instead.
+#    ones here. With pretrained weights keep the base's BN, frozen_stages and
+#    norm_eval, and set init_cfg=dict(checkpoint='torchvision://resnet18').
 channels = 64
 norm_cfg = dict(type='GN', num_groups=16, requires_grad=True)
 model = dict(
@@ -112,21 +112,22 @@ test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'annotations/val.json')
 test_evaluator = val_evaluator
 
-# 4. The schedule: 13 epochs of 48 iterations, evaluated once, at the end.
-train_cfg = dict(max_epochs=13, val_interval=13)
+# 4. The schedule: 12 epochs of 48 iterations, evaluated once, at the end.
+train_cfg = dict(max_epochs=12, val_interval=12)
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=1e-3, weight_decay=0.05),
     clip_grad=dict(max_norm=10),
 )
 param_scheduler = [
-    dict(type='OneCycleLR', eta_max=1e-3, total_steps=624, by_epoch=False)
+    dict(type='OneCycleLR', eta_max=1e-3, total_steps=576, by_epoch=False)
 ]
 # With another number of GPUs or another batch size, --auto-scale-lr scales
 # the learning rate from this many images per iteration.
 auto_scale_lr = dict(base_batch_size=1)
 default_hooks = dict(
     logger=dict(interval=24),
-    checkpoint=dict(interval=13),
+    checkpoint=dict(interval=12),
     visualization=dict(score_thr=0.5),
 )
+visualizer = dict(line_width=1)
 randomness = dict(seed=0)

@@ -19,7 +19,8 @@ num_classes = len(metainfo['classes'])
 #
 #    From scratch, with two images per iteration: GroupNorm in the network and
 #    LayerNorm in the attention need no batch statistics, which would be poor
-#    ones here. With pretrained weights take BN and the base's init_cfg.
+#    ones here. With pretrained weights take BN in the backbone, and set
+#    init_cfg=dict(checkpoint='torchvision://resnet18').
 crop_size = (256, 256)
 norm_cfg = dict(type='GN', num_groups=16, requires_grad=True)
 loss = dict(type='CrossEntropyLoss', use_sigmoid=False, avg_non_ignore=True)
@@ -37,6 +38,7 @@ model = dict(
         in_channels=[64, 128, 256, 512],
         channels=64,
         num_classes=num_classes,
+        out_channels=num_classes,
         norm_cfg=norm_cfg,
         loss_decode=dict(loss_weight=1.0, **loss),
     ),
@@ -44,6 +46,7 @@ model = dict(
         in_channels=256,
         channels=64,
         num_classes=num_classes,
+        out_channels=num_classes,
         norm_cfg=norm_cfg,
         loss_decode=dict(loss_weight=0.4, **loss),
     ),
@@ -108,6 +111,8 @@ param_scheduler = [
     )
 ]
 default_hooks = dict(
-    logger=dict(interval=20), checkpoint=dict(interval=iterations)
+    logger=dict(interval=20),
+    checkpoint=dict(interval=iterations),
+    visualization=dict(draw=True),
 )
 randomness = dict(seed=0)

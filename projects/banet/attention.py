@@ -22,6 +22,12 @@ from torch import nn, Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
+# torch 2.1 and 2.2 have it elsewhere.
+is_compiling = (
+    torch.compiler.is_compiling
+    if hasattr(torch.compiler, 'is_compiling')
+    else torch._dynamo.is_compiling
+)
 USE_LN = "attention=dict(type='BridgeAttentionV2', norm_cfg=dict(type='LN'))"
 
 
@@ -64,7 +70,10 @@ def _problem_on_vectors(norm: nn.Module, num_features: int) -> Optional[str]:
         return 'it keeps no running statistics (track_running_stats=False)'
     groups = getattr(norm, 'num_groups', 1)  # of GroupNorm
     if not isinstance(norm, _BatchNorm) and num_features == groups:
-        return 'a group of one value is always normalised to zero'
+        return (
+            'a group of one value is always normalised to zero (fewer groups '
+            'or a smaller ratio help)'
+        )
     try:
         with torch.no_grad():
             norm.eval()(torch.zeros(2, num_features))
@@ -97,14 +106,15 @@ def normalize(norm: nn.Module, x: Tensor) -> Tensor:
             training=False,
             eps=norm.eps,
         )
-    if 2 <= samples <= 4 and not torch.compiler.is_compiling():
+    if 2 <= samples <= 4 and not is_compiling():
         # mmengine's logger shows a repeated warning once.
         print_log(
             'Bridge attention normalises one vector per image over batches '
             'of 2 to 4 images: the normalised values hardly depend on the '
-            'images (about +-1 at 2). Use norm_eval=True with pretrained '
-            "weights, norm_cfg=dict(type='SyncBN') on several GPUs, a larger "
-            f'batch, or a norm without batch statistics: {USE_LN}.',
+            'images (about +-1 at 2). Use norm_eval=True where the weights '
+            "bring running statistics, norm_cfg=dict(type='SyncBN') on "
+            'several GPUs, a larger batch, or a norm without batch '
+            f'statistics: {USE_LN}.',
             logger='current',
             level=logging.WARNING,
         )
@@ -133,9 +143,9 @@ class _BridgeAttention(BaseModule):
                 f'in_channels={in_channels!r} must list the width of every '
                 'bridged conv output, such as (64, 64, 256).'
             )
-        if ratio < 1:
+        if not isinstance(ratio, int) or ratio < 1:
             raise ValueError(
-                f'ratio {ratio} is below 1; use 1 to {channels}, '
+                f'ratio {ratio!r} is no whole number from 1 to {channels}; '
                 'the paper takes 16.'
             )
         if ratio > channels:
@@ -145,7 +155,7 @@ class _BridgeAttention(BaseModule):
             )
         self.in_channels = tuple(in_channels)
         self.channels = channels
-        self.hidden_channels = int(channels // ratio)
+        self.hidden_channels = channels // ratio
         self.reductions = nn.ModuleList(
             nn.Linear(width, self.hidden_channels, bias=False)
             for width in self.in_channels
@@ -177,7 +187,8 @@ class _BridgeAttention(BaseModule):
                 in a width.
         """
         widths = tuple(vector.shape[-1] for vector in pooled)
-        if widths != self.in_channels:
+        # A tracer's sizes are tensors: comparing them would only warn.
+        if widths != self.in_channels and not torch.jit.is_tracing():
             raise ValueError(
                 f'pooled has widths {widths}, but this attention was built '
                 f'with in_channels={self.in_channels}; pass one (N, C_i) '

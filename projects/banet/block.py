@@ -55,7 +55,9 @@ class BridgeMixin:
             list of g_i, (N, C_i), to a gate (N, C, 1, 1). It is built with
             ``in_channels``, ``channels`` and ``norm_cfg`` (the block's own)
             besides what the dict says. None gives the plain block.
-        *args, **kwargs: Arguments of the block.
+        *args, **kwargs: Arguments of the block. ``with_cp`` runs the forward
+            pass twice, so norms that train update their running statistics
+            twice per step, as upstream's do.
     """
 
     num_convs: int
@@ -105,7 +107,8 @@ class BridgeMixin:
     def _gate(self, pooled):
         gate = self.attention(pooled)
         expected = (*pooled[-1].shape, 1, 1)
-        if gate.shape != expected:
+        # A tracer's sizes are tensors: comparing them would only warn.
+        if gate.shape != expected and not torch.jit.is_tracing():
             raise ValueError(
                 f'{type(self.attention).__name__} returned a gate of shape '
                 f'{tuple(gate.shape)}; a block needs (N, C, 1, 1) = '

@@ -8,18 +8,39 @@ this check names what is missing or does not fit, and the line that mends it.
 import re
 from importlib import import_module
 
-# (module, first version that fits, first that does not, pip's arguments)
+# module -> pip's arguments for the tested version
+PIP = dict(
+    torch='torch==2.12.1 torchvision==0.27.1',
+    mmengine='onedl-mmengine==0.10.12',
+    mmcv='--no-build-isolation onedl-mmcv==2.3.6',
+    mmpretrain='onedl-mmpretrain==1.3.6',
+    mmdet='onedl-mmdetection==3.5.1',
+    mmseg='onedl-mmsegmentation==1.4.2',
+)
+# (module, first version that fits, first that does not)
 REQUIREMENTS = (
-    ('torch', '2.1', '3', 'torch==2.12.1 torchvision==0.27.1'),
-    ('mmengine', '0.10', '1', 'onedl-mmengine==0.10.12'),
-    ('mmcv', '2.0', '2.4', '--no-build-isolation onedl-mmcv==2.3.6'),
-    ('mmpretrain', '1.0', '2', 'onedl-mmpretrain==1.3.6'),
+    ('torch', '2.1', '3'),
+    ('mmengine', '0.10', '1'),
+    ('mmcv', '2.0', '2.4'),
+    ('mmpretrain', '1.0', '2'),
 )
 
 
 def _numbers(version):
     """``'2.12.1+cu130'`` -> ``(2, 12, 1)``."""
     return tuple(map(int, re.match(r'\d+(\.\d+)*', version)[0].split('.')))
+
+
+def _version(name):
+    """The version of module ``name``; None if there is no such module."""
+    try:
+        module = import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name == name:
+            return None
+        raise
+    # A folder of that name on the path imports too, as an empty namespace.
+    return getattr(module, '__version__', None)
 
 
 def check_environment():
@@ -29,25 +50,19 @@ def check_environment():
         ImportError: Names the module, what was found, what is needed and the
             pip line that installs it.
     """
-    for name, minimum, limit, package in REQUIREMENTS:
+    for name, minimum, limit in REQUIREMENTS:
         remedy = (
             f'banet needs {name} >= {minimum}, < {limit}. Tested:\n'
-            f'    pip install {package}'
+            f'    pip install {PIP[name]}'
         )
         try:
-            module = import_module(name)
-        except ModuleNotFoundError as error:
-            if error.name != name:
-                raise ImportError(
-                    f'{name} is installed but cannot be '
-                    f'imported: {error}. {remedy}'
-                ) from error
-            raise ImportError(f'{name} is not installed. {remedy}') from None
+            found = _version(name)
         except Exception as error:  # whatever a broken install raises
             raise ImportError(
-                f'{name} is installed but cannot be imported: '
-                f'{error!r}. {remedy}'
+                f'{name} is installed but cannot be imported: {error!r}. '
+                f'{remedy}'
             ) from error
-        found = module.__version__
+        if found is None:
+            raise ImportError(f'{name} is not installed. {remedy}')
         if not _numbers(minimum) <= _numbers(found) < _numbers(limit):
             raise ImportError(f'{name} {found} does not fit. {remedy}')

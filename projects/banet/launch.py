@@ -9,6 +9,7 @@ import os
 import runpy
 import sys
 import tempfile
+import zipfile
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
@@ -17,12 +18,9 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.registry import DATASETS
 
-# scope -> the tested distribution that provides it
-LIBRARIES = dict(
-    mmpretrain='onedl-mmpretrain==1.3.6',
-    mmdet='onedl-mmdetection==3.5.1',
-    mmseg='onedl-mmsegmentation==1.4.2',
-)
+from .compat import PIP
+
+SCOPES = ('mmpretrain', 'mmdet', 'mmseg')
 CONFIG_SUFFIXES = ('.py', '.json', '.yml', '.yaml')
 
 
@@ -40,6 +38,11 @@ def main(tool: str) -> None:
         config = load_config(path)
         upstream = runpy.run_path(str(find_script(config, path, tool)))
         args = upstream['parse_args']()
+        if args.config != path:
+            raise LaunchError(
+                f'{path} was taken for the config, not {args.config}: name '
+                'the config first, then the options.'
+            )
         config.merge_from_dict(args.cfg_options or {})
         check(config, args)
     except LaunchError as error:
@@ -53,10 +56,11 @@ def find_config(argv: list) -> str:
     Raises:
         LaunchError: There is none.
     """
-    words = [word for word in argv if not word.startswith('-')]
-    for word in words:
-        if word.endswith(CONFIG_SUFFIXES):
-            return word
+    words = [w for w in argv if not w.startswith('-') and '=' not in w]
+    named = [w for w in words if w.endswith(CONFIG_SUFFIXES)]
+    # An existing file first: --out results.json may come before the config.
+    for word in sorted(named, key=lambda w: not os.path.isfile(w)):
+        return word
     found = f'{words[0]} is not a config' if words else 'no config is given'
     raise LaunchError(
         f'{found}. Name a file ending in {", ".join(CONFIG_SUFFIXES)} first, '
@@ -79,9 +83,9 @@ def load_config(path: str) -> Config:
         return Config.fromfile(path)
     except Exception as error:  # a config is code: anything may come
         missing = ''.join(
-            f' {scope} is not installed: pip install {package}.'
-            for scope, package in LIBRARIES.items()
-            if not find_spec(scope)
+            f' {scope} is not installed: pip install {PIP[scope]}.'
+            for scope in SCOPES
+            if scope in str(error) and not find_spec(scope)
         )
         raise LaunchError(
             f'{path} cannot be read as a config: '
@@ -97,23 +101,23 @@ def find_script(config: Config, path: str, tool: str) -> Path:
             its script is not installed.
     """
     scope = config.get('default_scope')
-    if scope not in LIBRARIES:
+    if scope not in SCOPES:
         raise LaunchError(
             f'{path} has default_scope={scope!r}, which names no library to '
-            f'run. Set default_scope to one of {", ".join(LIBRARIES)}, or '
+            f'run. Set default_scope to one of {", ".join(SCOPES)}, or '
             'inherit a config that does.'
         )
     spec = find_spec(scope)
     if spec is None:
         raise LaunchError(
             f'{path} needs {scope}, which is not installed: '
-            f'pip install {LIBRARIES[scope]}.'
+            f'pip install {PIP[scope]}.'
         )
     script = Path(spec.origin).parent / '.mim' / 'tools' / tool
     if not script.exists():
         raise LaunchError(
             f'{scope} is installed without {script}: reinstall '
-            f'it, pip install {LIBRARIES[scope]}.'
+            f'it, pip install {PIP[scope]}.'
         )
     return script
 
@@ -137,11 +141,12 @@ def check(config: Config, args) -> None:
     if hasattr(args, 'checkpoint'):  # test.py
         checkpoint, splits = args.checkpoint, ('test',)
     else:
-        checkpoint, splits = args.resume or config.get('load_from'), ('train',)
+        named = isinstance(args.resume, str)  # mmseg's --resume is a flag
+        checkpoint = args.resume if named else config.get('load_from')
+        splits = ('train',)
         if not getattr(args, 'no_validate', False):
             splits += ('val',)
-    # --resume without a path is True or 'auto': upstream finds the file.
-    if isinstance(checkpoint, str) and checkpoint != 'auto':
+    if checkpoint and checkpoint != 'auto':  # 'auto': upstream finds it
         check_checkpoint(checkpoint)
     for split in splits:
         loader = config.get(f'{split}_dataloader')
@@ -165,11 +170,11 @@ def check_checkpoint(path: str) -> None:
         )
     with open(path, 'rb') as file:
         magic = file.read(4)
-    if not (magic == b'PK\x03\x04' or magic[:1] == b'\x80'):  # zip, pickle
+    if magic[:1] != b'\x80' and not zipfile.is_zipfile(path):  # no pickle
         raise LaunchError(
-            f'{path} is not a checkpoint: it starts with '
-            f'{magic!r}, neither a zip file nor a pickle as '
-            'torch.save writes them. Was the download broken?'
+            f'{path} is not a checkpoint: it starts with {magic!r} and is '
+            'neither a whole zip file nor a pickle, as torch.save writes '
+            'them. Was the download broken off?'
         )
 
 
@@ -183,12 +188,12 @@ def check_data(dataset: dict, key: str, scope: str) -> None:
             for i, child in enumerate(inner):
                 check_data(child, f'{key}.{name}.{i}', scope)
     root = dataset.get('data_root')
-    if not root or '://' in root or os.path.isdir(root):
-        return
+    if not root or dataset.get('backend_args') or os.path.isdir(root):
+        return  # with backend_args it may be in a store, under this name
     with DATASETS.switch_scope_and_registry(scope) as registry:
         cls = registry.get(dataset.type)
-    if 'download' in signature(cls).parameters:
-        return  # such as CIFAR10, which makes its own root
+    if cls is None or 'download' in signature(cls).parameters:
+        return  # unknown, upstream says so; or CIFAR10, which makes its root
     raise LaunchError(
         f'{key}.data_root={root} does not exist (looked in {os.getcwd()}). '
         f'Put the data there, or add --cfg-options {key}.data_root=PATH.'

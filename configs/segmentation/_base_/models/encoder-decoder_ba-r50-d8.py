@@ -3,7 +3,8 @@
 #
 # The backbone has the plain stem, not upstream's V1c, because its pretrained
 # weights are those of torchvision, from a host that answers. Who has V1c
-# weights sets backbone=dict(type='BAResNetV1c', init_cfg=...).
+# weights, with mmpretrain's names (stem.0.conv.weight), sets
+# backbone=dict(type='BAResNetV1c', init_cfg=dict(checkpoint=...)).
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 model = dict(
     type='EncoderDecoder',
