@@ -86,7 +86,7 @@ def test_missing_package_is_named_with_its_pip_line(name, tmp_path):
         ("__version__ = '2.4.0'", 'mmcv 2.4.0 does not fit'),
         (
             'import pkg_that_setuptools_dropped',
-            'mmcv is installed but cannot be imported: No module named',
+            'mmcv is installed but cannot be imported: ModuleNotFound',
         ),
         (
             "raise RuntimeError('operator torchvision::nms does not exist')",

@@ -188,7 +188,7 @@ class _BridgeAttention(BaseModule):
         """
         widths = tuple(vector.shape[-1] for vector in pooled)
         # A tracer's sizes are tensors: comparing them would only warn.
-        if widths != self.in_channels and not torch.jit.is_tracing():
+        if not torch.jit.is_tracing() and widths != self.in_channels:
             raise ValueError(
                 f'pooled has widths {widths}, but this attention was built '
                 f'with in_channels={self.in_channels}; pass one (N, C_i) '

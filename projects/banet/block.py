@@ -108,7 +108,7 @@ class BridgeMixin:
         gate = self.attention(pooled)
         expected = (*pooled[-1].shape, 1, 1)
         # A tracer's sizes are tensors: comparing them would only warn.
-        if gate.shape != expected and not torch.jit.is_tracing():
+        if not torch.jit.is_tracing() and gate.shape != expected:
             raise ValueError(
                 f'{type(self.attention).__name__} returned a gate of shape '
                 f'{tuple(gate.shape)}; a block needs (N, C, 1, 1) = '

@@ -191,7 +191,7 @@ def check_data(dataset: dict, key: str, scope: str) -> None:
     if not root or dataset.get('backend_args') or os.path.isdir(root):
         return  # with backend_args it may be in a store, under this name
     with DATASETS.switch_scope_and_registry(scope) as registry:
-        cls = registry.get(dataset.type)
+        cls = registry.get(dataset['type'])
     if cls is None or 'download' in signature(cls).parameters:
         return  # unknown, upstream says so; or CIFAR10, which makes its root
     raise LaunchError(
