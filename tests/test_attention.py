@@ -106,11 +106,15 @@ def warnings_of(batches, norm_eval=False, **kwargs):
     ]
 
 
-def test_small_batches_are_warned_of_once_with_the_remedies():
-    messages = warnings_of([2, 3, 4, 2])
-    assert len(messages) == 1
+@pytest.mark.parametrize('batch', [2, 3, 4])
+def test_small_batches_are_warned_of_with_the_remedies(batch):
+    (message,) = warnings_of([batch])
     for remedy in ('norm_eval=True', 'SyncBN', "dict(type='LN')"):
-        assert remedy in messages[0]
+        assert remedy in message
+
+
+def test_small_batches_are_warned_of_once():
+    assert len(warnings_of([2, 3, 4, 2])) == 1
 
 
 def test_batches_of_one_or_five_are_not_warned_of():
