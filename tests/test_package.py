@@ -171,3 +171,15 @@ def test_embedded_data_is_small_and_names_source_and_licence():
     assert total <= 4e6
     text = (NUCLEI / 'README.md').read_text()
     assert 'CC0' in text and 'kaggle-dsbowl-2018-dataset-fixes' in text
+
+
+@pytest.mark.parametrize(
+    'path',
+    ['README.md', 'projects/banet/README.md', 'data/nuclei_mini/README.md'],
+)
+def test_links_lead_to_files_and_no_figure_is_left_open(path):
+    text = (ROOT / path).read_text()
+    for link in re.findall(r'\]\(([^)#]+)\)', text):
+        if '://' not in link:
+            assert (ROOT / path).parent.joinpath(link).exists(), link
+    assert not re.search(r'@[A-Z]+@|TODO|TBD', text)

@@ -40,10 +40,10 @@ def build_vector_norm(norm_cfg: dict, num_features: int) -> nn.Module:
     Raises:
         ValueError: The norm cannot work on vectors: it needs spatial axes,
             leaves one value per group, or keeps no running statistics.
+        TypeError: ``norm_cfg`` is not a dict (from mmcv).
     """
-    norm_cfg = dict(norm_cfg)
-    if norm_cfg.get('type') in ('BN', 'BN2d'):
-        norm_cfg['type'] = 'BN1d'
+    if isinstance(norm_cfg, dict) and norm_cfg.get('type') in ('BN', 'BN2d'):
+        norm_cfg = {**norm_cfg, 'type': 'BN1d'}
     try:
         norm = build_norm_layer(norm_cfg, num_features)[1]
     except (KeyError, ValueError) as error:  # unknown, indivisible groups
@@ -121,10 +121,25 @@ def normalize(norm: nn.Module, x: Tensor) -> Tensor:
     return norm(x)
 
 
-class _BridgeAttention(BaseModule):
+class BridgeAttention(BaseModule):
     """What both versions share: W_i in, W_g and the gate out.
 
     A subclass defines :meth:`integrate`, which joins the reduced vectors.
+
+    Args:
+        in_channels (Sequence[int]): Widths C_1..C_n of the bridged conv
+            outputs.
+        channels (int): Width C of the gated conv output.
+        ratio (int): Reduction r, the hidden width is h = C // r.
+            Defaults to 16.
+        norm_cfg (dict): Norm over (N, h) vectors. ``BN`` means ``BN1d``.
+            Defaults to ``dict(type='BN')``.
+        act_cfg (dict): Activation before W_g. Defaults to ReLU.
+        gate_cfg (dict): Activation that makes the gate. Defaults to Sigmoid.
+        init_cfg (dict, optional): Initialisation config.
+
+    Raises:
+        ValueError: ``in_channels``, ``ratio`` or ``norm_cfg`` cannot work.
     """
 
     def __init__(
@@ -205,26 +220,13 @@ class _BridgeAttention(BaseModule):
 
 
 @MODELS.register_module()
-class BridgeAttentionV1(_BridgeAttention):
+class BridgeAttentionV1(BridgeAttention):
     r"""BAv1: every bridged feature has its own BN before the sum.
 
     .. math::
         w = \sigma(W_g \, \mathrm{ReLU}(\sum_i \mathrm{BN}_i(W_i g_i)))
 
-    Args:
-        in_channels (Sequence[int]): Widths C_1..C_n of the bridged conv
-            outputs.
-        channels (int): Width C of the gated conv output.
-        ratio (int): Reduction r, the hidden width is h = C // r.
-            Defaults to 16.
-        norm_cfg (dict): Norm over (N, h) vectors. ``BN`` means ``BN1d``.
-            Defaults to ``dict(type='BN')``.
-        act_cfg (dict): Activation before W_g. Defaults to ReLU.
-        gate_cfg (dict): Activation that makes the gate. Defaults to Sigmoid.
-        init_cfg (dict, optional): Initialisation config.
-
-    Raises:
-        ValueError: ``in_channels``, ``ratio`` or ``norm_cfg`` cannot work.
+    Args, Raises: those of :class:`BridgeAttention`.
 
     Source: arXiv 2112.04150 and its reference code.
     """
@@ -243,7 +245,7 @@ class BridgeAttentionV1(_BridgeAttention):
 
 
 @MODELS.register_module()
-class BridgeAttentionV2(_BridgeAttention):
+class BridgeAttentionV2(BridgeAttention):
     r"""BAv2: learned scalars select how much each bridged feature counts.
 
     .. math::
@@ -255,20 +257,7 @@ class BridgeAttentionV2(_BridgeAttention):
     the reference code. The norm removes b while training; it is kept because
     the reference checkpoints have it.
 
-    Args:
-        in_channels (Sequence[int]): Widths C_1..C_n of the bridged conv
-            outputs.
-        channels (int): Width C of the gated conv output.
-        ratio (int): Reduction r, the hidden width is h = C // r.
-            Defaults to 16.
-        norm_cfg (dict): Norm over (N, h) vectors. ``BN`` means ``BN1d``.
-            Defaults to ``dict(type='BN')``.
-        act_cfg (dict): Activation before W_g. Defaults to ReLU.
-        gate_cfg (dict): Activation that makes the gate. Defaults to Sigmoid.
-        init_cfg (dict, optional): Initialisation config.
-
-    Raises:
-        ValueError: ``in_channels``, ``ratio`` or ``norm_cfg`` cannot work.
+    Args, Raises: those of :class:`BridgeAttention`.
 
     Source: arXiv 2410.07860 and its reference code.
     """
