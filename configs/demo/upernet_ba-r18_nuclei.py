@@ -99,7 +99,7 @@ val_dataloader = dict(
 test_dataloader = val_dataloader
 
 # 4. The schedule.
-iterations = 480
+iterations = 360
 train_cfg = dict(max_iters=iterations, val_interval=iterations)
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=1e-3, weight_decay=0.05),
