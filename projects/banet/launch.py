@@ -58,9 +58,9 @@ def find_config(argv: list) -> str:
     """
     words = [w for w in argv if not w.startswith('-') and '=' not in w]
     named = [w for w in words if w.endswith(CONFIG_SUFFIXES)]
-    # An existing file first: --out results.json may come before the config.
-    for word in sorted(named, key=lambda w: not os.path.isfile(w)):
-        return word
+    if named:
+        # An existing file first: --out results.json may stand before it.
+        return min(named, key=lambda word: not os.path.isfile(word))
     found = f'{words[0]} is not a config' if words else 'no config is given'
     raise LaunchError(
         f'{found}. Name a file ending in {", ".join(CONFIG_SUFFIXES)} first, '
