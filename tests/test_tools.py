@@ -328,15 +328,16 @@ def test_config_is_found_among_the_options(argv, tmp_path, monkeypatch):
     assert launch.find_config(argv) == 'config.py'
 
 
-def test_data_in_a_store_is_not_looked_for():
+@pytest.mark.parametrize(
+    'store',
+    [
+        dict(data_root='s3://bucket/coco/'),
+        dict(data_root='data/coco/', backend_args=dict(backend='petrel')),
+    ],
+)
+def test_data_in_a_store_is_not_looked_for(store):
     launch.check_data(
-        dict(
-            type='CocoDataset',
-            data_root='data/coco/',
-            backend_args=dict(backend='petrel'),
-        ),
-        'train_dataloader.dataset',
-        'mmdet',
+        dict(type='CocoDataset', **store), 'train_dataloader.dataset', 'mmdet'
     )
 
 

@@ -188,8 +188,10 @@ def check_data(dataset: dict, key: str, scope: str) -> None:
             for i, child in enumerate(inner):
                 check_data(child, f'{key}.{name}.{i}', scope)
     root = dataset.get('data_root')
-    if not root or dataset.get('backend_args') or os.path.isdir(root):
-        return  # with backend_args it may be in a store, under this name
+    if not root or os.path.isdir(root):
+        return
+    if '://' in root or dataset.get('backend_args'):
+        return  # in a store, the second under a local name
     with DATASETS.switch_scope_and_registry(scope) as registry:
         cls = registry.get(dataset['type'])
     if cls is None or 'download' in signature(cls).parameters:
