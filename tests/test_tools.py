@@ -14,7 +14,6 @@ from banet import launch
 
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / 'configs' / 'demo'
-NUCLEI = ROOT / 'data' / 'nuclei_mini'
 # Two iterations on small images, then a validation on two images.
 SHORT = {
     'mmdet': (
@@ -36,8 +35,6 @@ SHORT = {
             'train_cfg.max_iters={}',
             'train_cfg.val_interval=1',
             'train_dataloader.batch_size=2',
-            'crop_size=(64,64)',
-            'train_pipeline.2.crop_size=(64,64)',
             'train_dataloader.dataset.pipeline.2.crop_size=(64,64)',
             'model.data_preprocessor.size=(64,64)',
             'val_dataloader.dataset.indices=2',
@@ -50,9 +47,6 @@ SHORT = {
         [
             'train_cfg.max_epochs={}',
             'train_cfg.val_interval=1',
-            'train_dataloader.dataset.data_prefix=train',
-            'val_dataloader.dataset.data_prefix=val',
-            'test_dataloader.dataset.data_prefix=val',
             'train_dataloader.batch_size=4',
             'default_hooks.checkpoint.interval=1',
         ],
@@ -139,27 +133,10 @@ def test_upstreams_own_script_trains_and_ours_resumes_and_tests(
     )
 
 
-def no_scope(folder):
-    path = folder / 'scopeless.py'
-    path.write_text('model = dict()\n')
-    return path
-
-
-def unknown_scope(folder):
-    path = folder / 'mmrotate.py'
-    path.write_text("default_scope = 'mmrotate'\n")
-    return path
-
-
-def broken(folder):
-    path = folder / 'broken.py'
-    path.write_text('model = dict(\n')
-    return path
-
-
-def lost_base(folder):
-    path = folder / 'lost.py'
-    path.write_text("_base_ = './nowhere.py'\n")
+def written(folder, text):
+    """A config of that text."""
+    path = folder / 'config.py'
+    path.write_text(text)
     return path
 
 
@@ -183,15 +160,21 @@ DET = DEMO / 'mask-rcnn_ba-r18_fpn_nuclei.py'
         (lambda folder: [ROOT / 'README.md'], 'README.md is not a config'),
         (lambda folder: ['missing.py'], 'config missing.py does not exist'),
         (
-            lambda folder: [no_scope(folder)],
+            lambda folder: [written(folder, 'model = dict()')],
             'default_scope=None, which names no library',
         ),
         (
-            lambda folder: [unknown_scope(folder)],
+            lambda folder: [written(folder, "default_scope = 'mmrotate'")],
             "default_scope='mmrotate', which names no library",
         ),
-        (lambda folder: [broken(folder)], 'cannot be read as a config: '),
-        (lambda folder: [lost_base(folder)], 'cannot be read as a config: '),
+        (
+            lambda folder: [written(folder, 'model = dict(')],
+            'cannot be read as a config: ',
+        ),
+        (
+            lambda folder: [written(folder, "_base_ = './nowhere.py'")],
+            'cannot be read as a config: ',
+        ),
         (
             lambda folder: [
                 DET,
@@ -213,7 +196,11 @@ DET = DEMO / 'mask-rcnn_ba-r18_fpn_nuclei.py'
             'val_dataloader.dataset.data_root=nowhere/ does not exist',
         ),
         (
-            lambda folder: [DET, '--work-dir', no_scope(folder) / 'inside'],
+            lambda folder: [
+                DET,
+                '--work-dir',
+                written(folder, 'model = dict()') / 'inside',
+            ],
             'inside cannot be written: ',
         ),
         (
@@ -287,8 +274,7 @@ def test_bad_checkpoint_of_test_is_named(
 def test_missing_library_is_named_with_its_pip_line(
     scope, tmp_path, monkeypatch
 ):
-    config = tmp_path / 'config.py'
-    config.write_text(f'default_scope = {scope!r}')
+    config = written(tmp_path, f'default_scope = {scope!r}')
     monkeypatch.setattr(launch, 'find_spec', lambda name: None)
     message = stopped(monkeypatch, 'train.py', config)
     assert f'needs {scope}, which is not installed: pip install' in message

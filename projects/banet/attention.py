@@ -46,14 +46,9 @@ def build_vector_norm(norm_cfg: dict, num_features: int) -> nn.Module:
         norm_cfg = {**norm_cfg, 'type': 'BN1d'}
     try:
         norm = build_norm_layer(norm_cfg, num_features)[1]
+        problem = _problem_on_vectors(norm, num_features)
     except (KeyError, ValueError) as error:  # unknown, indivisible groups
-        raise ValueError(
-            f'norm_cfg={norm_cfg} cannot normalise the '
-            f"attention's {num_features} hidden channels: "
-            f"{error}. Set the attention's own norm, such as "
-            f'{USE_LN}.'
-        ) from error
-    problem = _problem_on_vectors(norm, num_features)
+        problem = str(error)
     if problem:
         raise ValueError(
             f'norm_cfg={norm_cfg} cannot normalise the '
