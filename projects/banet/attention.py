@@ -182,6 +182,17 @@ class BridgeAttention(BaseModule):
         """Join the n vectors W_i g_i, each (N, h), to one (N, h)."""
         raise NotImplementedError
 
+    def neutral(self) -> tuple[dict[str, Tensor], float]:
+        """The state in which the gate is the same for every image.
+
+        Returns:
+            tuple: State dict, the present one but for W_g = 0, and the value
+            of the gate with it: 1/2 with the sigmoid.
+        """
+        state = dict(self.state_dict())
+        state['generation.weight'] = torch.zeros_like(self.generation.weight)
+        return state, self.gate(torch.zeros(1)).item()
+
     def forward(self, pooled: Sequence[Tensor]) -> Tensor:
         """Compute the gate of one block.
 

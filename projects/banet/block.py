@@ -1,5 +1,6 @@
 """Which features of a residual block are bridged, and where the gate acts."""
 
+from collections.abc import Container
 from typing import Optional
 
 import torch
@@ -55,6 +56,9 @@ class BridgeMixin:
             list of g_i, (N, C_i), to a gate (N, C, 1, 1). It is built with
             ``in_channels``, ``channels`` and ``norm_cfg`` (the block's own)
             besides what the dict says. None gives the plain block.
+        warm_start (bool): Make weights that lack this block's attention give
+            exactly the plain block, see :meth:`takes_warm_start`.
+            Defaults to True.
         *args, **kwargs: Arguments of the block. ``with_cp`` runs the forward
             pass twice, so norms that train update their running statistics
             twice per step, as upstream's do.
@@ -62,8 +66,15 @@ class BridgeMixin:
 
     num_convs: int
 
-    def __init__(self, *args, attention: Optional[dict], **kwargs):
+    def __init__(
+        self,
+        *args,
+        attention: Optional[dict],
+        warm_start: bool = True,
+        **kwargs,
+    ):
         super().__init__(*args, **kwargs)
+        self.warm_start = warm_start
         # The widths are those of the convs just built: subclasses such as
         # ResNeXt's change them.
         widths = [conv.out_channels for conv, _ in self._layers()]
@@ -115,3 +126,44 @@ class BridgeMixin:
                 f'{tuple(expected)}.'
             )
         return gate
+
+    def takes_warm_start(self, names: Container[str], prefix: str) -> bool:
+        """Whether weights of these names start this block's attention.
+
+        They do if they hold the block but no part of its attention: then
+        W_g becomes zero, so that the gate is sigmoid(0) = 1/2 for every
+        image, and the last norm's weight and bias are doubled. The block
+        computes what the plain one does, to the last digit, and learns from
+        there. An attention without a ``neutral`` method, such as a user's
+        own, keeps its values.
+
+        Args:
+            names (Container[str]): Names of the weights that come in.
+            prefix (str): Of this block's names in them.
+        """
+        return (
+            self.warm_start
+            and hasattr(self.attention, 'neutral')
+            and f'{prefix}{self._last_norm()}.weight' in names
+            and not any(n.startswith(f'{prefix}attention.') for n in names)
+        )
+
+    def _last_norm(self):
+        return getattr(self, f'norm{self.num_convs}_name')
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        if self.takes_warm_start(state_dict, prefix):
+            state, gate = self.attention.neutral()
+            if gate == 0:
+                raise ValueError(
+                    f'{type(self.attention).__name__} closes its gate where '
+                    'W_g is zero: no warm start is possible. Set '
+                    'warm_start=False or a gate_cfg such as Sigmoid.'
+                )
+            # New entries and new tensors: the caller's stay as they are.
+            for name, value in state.items():
+                state_dict[f'{prefix}attention.{name}'] = value
+            for part in ('weight', 'bias'):
+                name = f'{prefix}{self._last_norm()}.{part}'
+                state_dict[name] = state_dict[name] / gate
+        super()._load_from_state_dict(state_dict, prefix, *args)

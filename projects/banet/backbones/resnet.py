@@ -12,6 +12,7 @@ from mmpretrain.models.backbones.resnet import (
 )
 
 from ..block import BridgeMixin
+from ..loading import LoadingMixin
 
 
 class BABasicBlock(BridgeMixin, BasicBlock):
@@ -27,7 +28,7 @@ class BABottleneck(BridgeMixin, Bottleneck):
 
 
 @MODELS.register_module()
-class BAResNet(ResNet):
+class BAResNet(LoadingMixin, ResNet):
     """ResNet with bridge attention in every residual block.
 
     On the plain stem its parameters, besides the attention's, have the names
@@ -39,6 +40,9 @@ class BAResNet(ResNet):
             :class:`banet.block.BridgeMixin`; None gives the plain ResNet.
             Its ``norm_cfg`` defaults to the backbone's.
             Defaults to ``dict(type='BridgeAttentionV2', ratio=16)``.
+        warm_start (bool): Make weights without attention, those of a plain
+            ResNet, give exactly that ResNet: see
+            :meth:`banet.block.BridgeMixin.takes_warm_start`. Defaults to True.
         contract_dilation (bool): Halve the dilation of the first block of
             every dilated stage, as mmseg's ResNet does. Defaults to False.
         zero_init_residual (bool): Start the last norm of every block at zero.
@@ -68,6 +72,7 @@ class BAResNet(ResNet):
         self,
         depth: int,
         attention: Optional[dict] = dict(type='BridgeAttentionV2', ratio=16),
+        warm_start: bool = True,
         contract_dilation: bool = False,
         zero_init_residual: bool = False,
         **kwargs,
@@ -79,6 +84,7 @@ class BAResNet(ResNet):
             )
         # Before super().__init__, which calls make_res_layer.
         self.attention = attention
+        self.warm_start = warm_start
         self.contract_dilation = contract_dilation
         super().__init__(
             depth=depth, zero_init_residual=zero_init_residual, **kwargs
@@ -86,7 +92,7 @@ class BAResNet(ResNet):
 
     def make_res_layer(self, **kwargs):
         """Build one stage; arguments of mmpretrain's ResLayer."""
-        kwargs['attention'] = self.attention
+        kwargs.update(attention=self.attention, warm_start=self.warm_start)
         if not (self.contract_dilation and kwargs['dilation'] > 1):
             return super().make_res_layer(**kwargs)
         rates = kwargs.pop('drop_path_rate')

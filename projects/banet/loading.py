@@ -1,0 +1,356 @@
+"""What happens when weights come into a backbone: names, checks, one report.
+
+Everything hangs on ``_load_from_state_dict``, which PyTorch and mmengine call
+for every module and every way that weights can come in.
+"""
+
+import logging
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from mmengine.logging import print_log
+
+from . import names
+from .block import BridgeMixin
+
+CONVERT = 'python tools/convert_checkpoint.py SRC DST'
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """How much of a backbone a state dict fills.
+
+    Names are the backbone's own. The attention's are counted by blocks, and
+    ``num_batches_tracked``, which older checkpoints lack, is not counted.
+
+    Attributes:
+        network (str): Class of the backbone.
+        loaded (int): Tensors of the backbone that the state dict holds.
+        expected (int): Tensors that the backbone has.
+        attention_loaded (int): Blocks whose attention the state dict holds.
+        warm_started (int): Blocks whose attention starts as one half.
+        attention_initial (int): Blocks whose attention keeps its values.
+        missing (tuple[str]): Names that the state dict lacks.
+        unexpected (tuple[str]): Names that the backbone lacks.
+        mismatched (tuple[str]): Names whose shapes differ, with both shapes.
+        not_finite (tuple[str]): Names of tensors with NaN or infinity.
+    """
+
+    network: str
+    loaded: int
+    expected: int
+    attention_loaded: int = 0
+    warm_started: int = 0
+    attention_initial: int = 0
+    missing: tuple = ()
+    unexpected: tuple = ()
+    mismatched: tuple = ()
+    not_finite: tuple = ()
+
+    @property
+    def clean(self) -> bool:
+        """Nothing that a user should look at."""
+        return not (
+            self.missing
+            or self.mismatched
+            or self.not_finite
+            or self.attention_initial
+            or any('.attention.' in name for name in self.unexpected)
+        )
+
+    def __str__(self):
+        attention = [
+            f'{count} {text}'
+            for count, text in (
+                (self.attention_loaded, 'loaded'),
+                (self.warm_started, 'warm-started (exactly the plain block)'),
+                (self.attention_initial, 'left at its initial values'),
+            )
+            if count
+        ]
+        lines = [
+            f'{self.network}: {self.loaded} of {self.expected} tensors '
+            'loaded; attention of blocks: ' + (', '.join(attention) or 'none')
+        ]
+        for title in ('missing', 'unexpected', 'mismatched', 'not_finite'):
+            found = getattr(self, title)
+            if found:
+                lines.append(f'{title.replace("_", " ")}: {shorten(found)}')
+        return '\n    '.join(lines)
+
+
+def shorten(found, limit: int = 4) -> str:
+    """The first names, and how many more there are."""
+    found = list(found)
+    rest = len(found) - limit
+    text = ', '.join(found[:limit])
+    return f'{text} and {rest} more' if rest > 0 else text
+
+
+class LoadingMixin:
+    """Backbone that knows other libraries' names and reports what it loads.
+
+    Put it before a backbone whose blocks are :class:`BridgeMixin`.
+    """
+
+    def coverage(self, state_dict: dict, prefix: str = '') -> LoadReport:
+        """Tell what loading ``state_dict`` into this backbone would do.
+
+        Args:
+            state_dict (dict): Tensors by name; not changed.
+            prefix (str): Of the backbone's names in it, e.g. ``backbone.``.
+
+        Raises:
+            ValueError: The weights are of another network: another depth,
+                width, kind of block or attention, attention in some blocks
+                only, or less than half of the backbone.
+        """
+        state_dict = dict(state_dict)
+        self._rename(state_dict, prefix)
+        return self._coverage(state_dict, prefix)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        # A copy: PyTorch's loaders pass one, but they do not promise to.
+        self._rename(state_dict, prefix)
+        report = self._coverage(state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        print_log(
+            str(report),
+            logger='current',
+            level=logging.INFO if report.clean else logging.WARNING,
+        )
+
+    def _rename(self, state_dict, prefix):
+        """Give the backbone's entries of ``state_dict`` their own names."""
+        found = _below(state_dict, prefix)
+        ours = names.to_ours(found)
+        shifted = names.shift_downsample(ours.values(), self.state_dict())
+        ours = {old: shifted.get(new, new) for old, new in ours.items()}
+        moved = {
+            new: state_dict.pop(prefix + old)
+            for old, new in ours.items()
+            if old != new
+        }
+        state_dict.update({prefix + new: v for new, v in moved.items()})
+
+    def _coverage(self, state_dict, prefix):
+        own = {k: v.shape for k, v in self.state_dict().items()}
+        found = {
+            name: value
+            for name, value in _below(state_dict, prefix).items()
+            if isinstance(value, torch.Tensor)
+        }
+        blocks = {
+            name: module
+            for name, module in self.named_modules()
+            if isinstance(module, BridgeMixin)
+        }
+        in_attention = tuple(f'{name}.attention.' for name in blocks)
+        expected = [n for n in own if _counts(n, in_attention)]
+        mismatched = [
+            n for n in own if n in found and found[n].shape != own[n]
+        ]
+        loaded = [n for n in expected if n in found and n not in mismatched]
+        if any(name in own for name in found):
+            problem = _problem_of_blocks(blocks, own, found, mismatched)
+        else:
+            problem = 'not one tensor of the backbone is among them.'
+        if not problem and 2 * len(loaded) < len(expected):
+            problem = (
+                f'they hold only {len(loaded)} of its {len(expected)} tensors.'
+            )
+        if problem:
+            probe = prefix + _probe(blocks, own)
+            raise ValueError(
+                f'{type(self).__name__} cannot take these weights: {problem}\n'
+                f'    the model has: {_first(own, prefix)}\n'
+                f'    the weights have: {_first(state_dict)}'
+                f'{"" if probe in state_dict else _remedy(state_dict, probe)}'
+            )
+        states = [
+            'loaded'
+            if any(n.startswith(f'{name}.attention.') for n in found)
+            else 'warm'
+            if block.takes_warm_start(found, f'{name}.')
+            else 'initial'
+            for name, block in blocks.items()
+            if block.attention is not None
+        ]
+        return LoadReport(
+            network=type(self).__name__,
+            loaded=len(loaded),
+            expected=len(expected),
+            attention_loaded=states.count('loaded'),
+            warm_started=states.count('warm'),
+            attention_initial=states.count('initial'),
+            missing=tuple(n for n in expected if n not in found),
+            unexpected=tuple(n for n in found if n not in own),
+            mismatched=tuple(
+                f'{n} {tuple(found[n].shape)}, the model has {tuple(own[n])}'
+                for n in mismatched
+            ),
+            not_finite=tuple(
+                n for n in own if n in found and not _is_finite(found[n])
+            ),
+        )
+
+
+def _below(state_dict, prefix):
+    """The entries whose names begin with ``prefix``, without it."""
+    return {
+        name[len(prefix) :]: value
+        for name, value in state_dict.items()
+        if name.startswith(prefix)
+    }
+
+
+def _counts(name, in_attention=()):
+    return not name.endswith('num_batches_tracked') and not (
+        in_attention and name.startswith(in_attention)
+    )
+
+
+def _is_finite(tensor):
+    return tensor.is_meta or bool(tensor.isfinite().all())
+
+
+def _first(state_dict, prefix=''):
+    inner = [n for n in state_dict if _counts(n)]
+    # The stem alone would look the same in many schemes.
+    shown = [n for n in inner if 'layer1.0.' in n][:2] or inner[:3]
+    shown = islice((prefix + str(n) for n in shown), 3)
+    return ', '.join(shown) + ', ...' if inner else 'nothing'
+
+
+def _probe(blocks, own):
+    """A name that tells where a backbone is: the first in its blocks."""
+    return next(name for name in own if name.startswith(next(iter(blocks))))
+
+
+def _remedy(state_dict, probe):
+    """Where the name ``probe`` is in ``state_dict``, if anywhere."""
+    for name in map(str, state_dict):
+        if name.endswith(f'.{probe}'):
+            return (
+                '\n    Say where the backbone is: init_cfg=dict('
+                "type='Pretrained', checkpoint=..., "
+                f"prefix='{name[: -len(probe)]}')."
+            )
+    return (
+        '\n    If the network is the right one: init_cfg=dict('
+        "type='Pretrained', checkpoint=..., prefix='backbone.') takes the "
+        'backbone out of a whole model; without prefix it takes the weights '
+        "of a bare backbone, which load_from does not. Other libraries' files "
+        f'become ours by {CONVERT}.'
+    )
+
+
+def _problem_of_blocks(blocks, own, found, mismatched):
+    """Why the residual blocks in ``found`` are not the model's, or None."""
+    inner = {
+        name: [n for n in own if n.startswith(f'{name}.')] for name in blocks
+    }
+    touched = {
+        name for name in blocks if any(n.startswith(f'{name}.') for n in found)
+    }
+    # Whole stages may be missing or too many (num_stages); blocks of a stage
+    # that both have may not.
+    stages = {name.rpartition('.')[0] for name in touched}
+    absent = [
+        name
+        for name in blocks
+        if name not in touched and name.rpartition('.')[0] in stages
+    ]
+    surplus = {
+        '.'.join(name.split('.')[:2])
+        for name in found
+        if name.count('.') > 1
+        and name.split('.')[0] in stages
+        and '.'.join(name.split('.')[:2]) not in blocks
+    }
+    if absent or surplus:
+        text = [
+            f'{label} {shorten(sorted(which))}'
+            for label, which in (
+                ('they lack', absent),
+                ('the model lacks', surplus),
+            )
+            if which
+        ]
+        return (
+            f'they are of another depth: {"; ".join(text)}. '
+            "Set the depth of the weights in the config's backbone."
+        )
+    holding = [
+        name
+        for name in touched
+        if any(n.startswith(f'{name}.attention.') for n in found)
+    ]
+    ours = [name for name in blocks if blocks[name].attention is not None]
+    lacking = [name for name in ours if name in touched - set(holding)]
+    if holding and lacking:
+        return (
+            f'they hold the attention of {len(holding)} blocks but not that '
+            f'of {len(lacking)}: {shorten(lacking, 8)}. Take the whole '
+            'checkpoint, or drop all of its attention, with '
+            f'{CONVERT} --drop-attention.'
+        )
+    for name in ours:
+        if name in holding:
+            problem = _problem_of_attention(
+                f'{name}.attention.', own, found, mismatched
+            )
+            if problem:
+                return problem
+    for name in blocks:
+        wrong = [n for n in mismatched if n.startswith(f'{name}.')]
+        if wrong:
+            n = wrong[0]
+            return (
+                f'{n} has shape {tuple(found[n].shape)} in them and '
+                f'{tuple(own[n])} in the model: another width, depth or '
+                'family.'
+            )
+        missing = [
+            n
+            for n in inner[name]
+            if name in touched
+            and n not in found
+            and _counts(n, (f'{name}.attention.',))
+        ]
+        if missing:
+            return (
+                f'block {name} is of another kind, they lack '
+                f'{shorten(missing)}: another depth, family or norm.'
+            )
+    return None
+
+
+def _problem_of_attention(prefix, own, found, mismatched):
+    theirs = {n for n in found if n.startswith(prefix) and _counts(n)}
+    mine = {n for n in own if n.startswith(prefix) and _counts(n)}
+    if theirs != mine:
+        versions = {
+            'selection.weight': 'BridgeAttentionV2',
+            'norms.0.weight': 'BridgeAttentionV1',
+        }
+        kind = [v for n, v in versions.items() if prefix + n in theirs]
+        kind = f' It is that of {kind[0]}.' if kind else ''
+        return (
+            'their attention is another one than the '
+            f"config's.{kind} They alone have: "
+            f'{shorten(sorted(theirs - mine)) or "nothing"}; the model alone '
+            f'has: {shorten(sorted(mine - theirs)) or "nothing"}. Set the '
+            "backbone's attention=dict(type=...), with its norm_cfg, as it "
+            'was in their training.'
+        )
+    wrong = sorted(theirs.intersection(mismatched))
+    if wrong:
+        n = wrong[0]
+        return (
+            f'{n} has shape {tuple(found[n].shape)} in them and '
+            f"{tuple(own[n])} in the model: set the attention's ratio as it "
+            'was in their training.'
+        )
+    return None
