@@ -19,6 +19,8 @@ from .backbones import (  # noqa: E402
     BAResNeXtBottleneck,
 )
 from .block import BridgeMixin  # noqa: E402
+from .checkpoint import load_weights  # noqa: E402
+from .files import CheckpointError  # noqa: E402
 from .version import __version__  # noqa: E402
 
 __all__ = [
@@ -32,5 +34,7 @@ __all__ = [
     'BridgeAttentionV1',
     'BridgeAttentionV2',
     'BridgeMixin',
+    'CheckpointError',
     '__version__',
+    'load_weights',
 ]

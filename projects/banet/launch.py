@@ -9,7 +9,6 @@ import os
 import runpy
 import sys
 import tempfile
-import zipfile
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
@@ -19,6 +18,7 @@ from mmengine.device import get_device
 from mmengine.registry import DATASETS
 
 from .compat import PIP
+from .files import check_file, CheckpointError
 
 SCOPES = ('mmpretrain', 'mmdet', 'mmseg')
 CONFIG_SUFFIXES = ('.py', '.json', '.yml', '.yaml')
@@ -164,18 +164,10 @@ def check_checkpoint(path: str) -> None:
     """Raise LaunchError unless ``path`` could be what torch.save wrote."""
     if '://' in path:  # fetched by mmengine
         return
-    if not os.path.isfile(path):
-        raise LaunchError(
-            f'checkpoint {path} does not exist (looked in {os.getcwd()}).'
-        )
-    with open(path, 'rb') as file:
-        magic = file.read(4)
-    if magic[:1] != b'\x80' and not zipfile.is_zipfile(path):  # no pickle
-        raise LaunchError(
-            f'{path} is not a checkpoint: it starts with {magic!r} and is '
-            'neither a whole zip file nor a pickle, as torch.save writes '
-            'them. Was the download broken off?'
-        )
+    try:
+        check_file(path)
+    except CheckpointError as error:
+        raise LaunchError(str(error)) from error
 
 
 def check_data(dataset: dict, key: str, scope: str) -> None:
