@@ -402,3 +402,46 @@ def test_launch_scripts_pass_everything_on(
     kind = 'pytorch' if 'dist' in script else 'slurm'
     rest = rest.format(f'--launcher {kind}')
     assert result.stdout.strip() == f'{launcher} {tools}/{python_tool} {rest}'
+
+
+@pytest.fixture(scope='session')
+def digits_checkpoint(digits, tmp_path_factory):
+    """What our classification config leaves after two iterations."""
+    work_dir = tmp_path_factory.mktemp('pretraining')
+    config, options = short_run('mmpretrain', digits, 2)
+    result = tool('train.py', config, '--work-dir', work_dir, *options)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return Path((work_dir / 'last_checkpoint').read_text())
+
+
+@pytest.mark.parametrize('scope', ['mmdet', 'mmseg'])
+def test_classifier_becomes_the_backbone_of_the_others_by_one_line(
+    scope, digits_checkpoint, tmp_path
+):
+    """Trained by the tool; every backbone tensor arrives as it was."""
+    config, options = short_run(scope, None, 1)
+    text = [
+        f'_base_ = {str(config)!r}',
+        "norm_cfg = dict(_delete_=True, type='BN', requires_grad=True)",
+        'model = dict(backbone=dict(',
+        "    attention=dict(_delete_=True, type='BridgeAttentionV2'),",
+        '    norm_cfg=norm_cfg,',
+        "    init_cfg=dict(_delete_=True, type='Pretrained', "
+        f"checkpoint={str(digits_checkpoint)!r}, prefix='backbone.')))",
+    ]
+    child = written(tmp_path, '\n'.join(text))
+    # A learning rate of zero: what is saved is what was loaded.
+    options += ['optim_wrapper.optimizer.lr=0.0', 'param_scheduler=[]']
+    options += ['model.backbone.norm_eval=True']
+    result = tool('train.py', child, '--work-dir', tmp_path / 'w', *options)
+    assert result.returncode == 0, result.stderr[-3000:]
+    log = result.stdout + result.stderr
+    expected = 'BAResNet: 100 of 100 tensors loaded; attention of blocks: 8 lo'
+    assert len(re.findall(expected, log)) == 1
+    saved = Path((tmp_path / 'w' / 'last_checkpoint').read_text())
+    source = torch.load(digits_checkpoint, weights_only=False)['state_dict']
+    found = torch.load(saved, weights_only=False)['state_dict']
+    names = [name for name in source if name.startswith('backbone.')]
+    assert names == [name for name in found if name.startswith('backbone.')]
+    for name in names:
+        assert torch.equal(found[name], source[name]), name

@@ -3,7 +3,7 @@
 #
 # The backbone has the plain stem, not upstream's V1c, because its pretrained
 # weights are those of torchvision, from a host that answers. Who has V1c
-# weights, with mmpretrain's names (stem.0.conv.weight), sets
+# weights, under mmseg's or mmpretrain's names, sets
 # backbone=dict(type='BAResNetV1c', init_cfg=dict(checkpoint=...)).
 norm_cfg = dict(type='SyncBN', requires_grad=True)
 model = dict(
