@@ -109,7 +109,9 @@ def test_warm_started_network_is_the_plain_one(
     """Outputs and the gradients of the shared parameters.
 
     The last norms' parameters are twice the plain ones, so their gradient is
-    half of the plain one.
+    half of the plain one. In float32 train mode the gradients differ by
+    rounding, up to 7e-6: far below the plain ones' own distance from float64
+    here, up to 4e-2.
     """
     depth, plain_class, our_class, attention, kwargs = WAYS[way]
     base = plain(depth, plain_class, **kwargs).to(dtype)
@@ -124,8 +126,10 @@ def test_warm_started_network_is_the_plain_one(
     expected = shared_gradients(base)
     found = shared_gradients(model, last_norms(model))
     assert found.keys() == expected.keys()
+    rounded = training and dtype == torch.float32
     for name, gradient in expected.items():
-        assert relative(found[name], gradient) < tolerance, name
+        error = relative(found[name], gradient)
+        assert error < (1e-5 if rounded else tolerance), name
 
 
 @pytest.mark.parametrize('depth', [18, 34, 50, 101, 152])

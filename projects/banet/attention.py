@@ -22,12 +22,9 @@ from torch import nn, Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-# torch 2.1 and 2.2 have it elsewhere.
-is_compiling = (
-    torch.compiler.is_compiling
-    if hasattr(torch.compiler, 'is_compiling')
-    else torch._dynamo.is_compiling
-)
+from .norm import affine
+from .ops import is_compiling
+
 USE_LN = "attention=dict(type='BridgeAttentionV2', norm_cfg=dict(type='LN'))"
 
 
@@ -182,6 +179,18 @@ class BridgeAttention(BaseModule):
         """Join the n vectors W_i g_i, each (N, h), to one (N, h)."""
         raise NotImplementedError
 
+    def linear_terms(
+        self,
+    ) -> Optional[tuple[list[Tensor], Tensor, Optional[nn.Module]]]:
+        """What stands before the activation in eval mode, as affine maps.
+
+        Returns:
+            tuple | None: M_1..M_n, each (h, C_i), a bias (h,), and the norm
+            that follows their sum, None if it is part of them. None instead
+            of the tuple if they are no affine maps.
+        """
+        raise NotImplementedError
+
     def neutral(self) -> tuple[dict[str, Tensor], float]:
         """The state in which the gate is the same for every image.
 
@@ -249,6 +258,16 @@ class BridgeAttentionV1(BridgeAttention):
             for norm, vector in zip(self.norms, reduced)
         )
 
+    def linear_terms(self):
+        maps = [affine(norm) for norm in self.norms]
+        if None in maps:
+            return None
+        weights = [
+            scale[:, None] * reduction.weight
+            for (scale, _), reduction in zip(maps, self.reductions)
+        ]
+        return weights, sum(shift for _, shift in maps), None
+
 
 @MODELS.register_module()
 class BridgeAttentionV2(BridgeAttention):
@@ -275,3 +294,17 @@ class BridgeAttentionV2(BridgeAttention):
     def integrate(self, reduced):
         selected = self.selection(torch.stack(reduced, dim=-1)).squeeze(-1)
         return normalize(self.norm, selected)
+
+    def linear_terms(self):
+        a, b = self.selection.weight[0], self.selection.bias
+        weights = [
+            factor * reduction.weight
+            for factor, reduction in zip(a, self.reductions)
+        ]
+        bias = b.expand(self.hidden_channels)
+        norm = affine(self.norm)
+        if norm is None:
+            return weights, bias.clone(), self.norm
+        scale, shift = norm
+        weights = [scale[:, None] * weight for weight in weights]
+        return weights, scale * bias + shift, None

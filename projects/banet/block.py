@@ -4,9 +4,15 @@ from collections.abc import Container
 from typing import Optional
 
 import torch
+import torch.nn.functional as F
 import torch.utils.checkpoint as cp
+from mmcv.cnn import fuse_conv_bn
 from mmengine.registry import MODELS
 from torch import nn, Tensor
+
+from .deploy import check_foldable, fold, FoldedAttention, is_pointwise
+from .norm import affine_on, is_affine_here, is_fixed
+from .ops import gated_add, gated_norm_add, plain_only, spatial_mean
 
 
 def build_attention(
@@ -36,6 +42,11 @@ def build_attention(
             in_channels=in_channels, channels=channels, norm_cfg=norm_cfg
         ),
     )
+
+
+def _through(conv, vectors):
+    """A pointwise ``conv`` on (N, C_in) vectors instead of maps."""
+    return F.linear(vectors, conv.weight.flatten(1), conv.bias)
 
 
 class BridgeMixin:
@@ -75,6 +86,8 @@ class BridgeMixin:
     ):
         super().__init__(*args, **kwargs)
         self.warm_start = warm_start
+        self.deploy = False  # whether norms are fused and attention folded
+        self.folded = False  # whether all of them could be
         # The widths are those of the convs just built: subclasses such as
         # ResNeXt's change them.
         widths = [conv.out_channels for conv, _ in self._layers()]
@@ -91,33 +104,122 @@ class BridgeMixin:
             for i in range(1, self.num_convs + 1)
         ]
 
+    def switch_to_deploy(self) -> None:
+        """Take the exact inference form, which computes what eval mode does.
+
+        Norms are fused into their convs, and the attention's linear parts
+        folded, see :mod:`banet.deploy`. There is no way back.
+
+        Raises:
+            ValueError: A batch norm has no running statistics or weights.
+        """
+        if self.deploy:
+            return
+        check_foldable(self)
+        fuse_conv_bn(self)
+        convs, norms = zip(*self._layers())
+        fused = all(isinstance(norm, nn.Identity) for norm in norms)
+        exact = fused and is_pointwise(convs[-1])
+        self.attention = fold(self.attention, convs[-1] if exact else None)
+        self.folded = fused and isinstance(self.attention, FoldedAttention)
+        self.deploy = True
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, C_in, H, W) -> (N, C, H / stride, W / stride)."""
+        if self.deploy and self.training:
+            raise RuntimeError(
+                'the deploy form has no norms to train: call .eval(), or '
+                'build the model without deploy=True.'
+            )
+        forward = self._forward_folded if self.folded else self._forward
         if self.with_cp and torch.is_grad_enabled():
             # Non-reentrant: it also serves inputs that need no gradient, as
             # those behind frozen stages.
-            out = cp.checkpoint(self._forward, x, use_reentrant=False)
+            out = cp.checkpoint(forward, x, use_reentrant=False)
         else:
-            out = self._forward(x)
+            out = forward(x)
         return self.relu(out)
 
-    def _forward(self, x):
+    def _forward_folded(self, x):
+        """:meth:`_forward` without norms, with as few calls as possible.
+
+        At a batch of one, calls cost more than what they calculate.
+        """
+        *inner, last = (
+            getattr(self, f'conv{i}') for i in range(1, self.num_convs + 1)
+        )
         out, pooled = x, []
-        for i, (conv, norm) in enumerate(self._layers(), start=1):
-            out = norm(conv(out))
-            if i < self.num_convs:
-                out = self.relu(out)
+        for conv in inner:
+            out = self.relu(conv(out))
+            pooled.append(spatial_mean(out))
+        shortcut = x if self.downsample is None else self.downsample(x)
+        out = last(out)
+        if len(self.attention.in_channels) > len(inner):
+            pooled.append(spatial_mean(out))
+        return gated_add(shortcut, self.attention(pooled).to(out.dtype), out)
+
+    def _forward(self, x):
+        *inner, (conv, norm) = self._layers()
+        out, pooled = x, []
+        for inner_conv, inner_norm in inner:
+            out = self.relu(inner_norm(inner_conv(out)))
             if self.attention is not None:
-                pooled.append(out.mean((2, 3)))
+                pooled.append(spatial_mean(out))
+        y = conv(out)
         shortcut = x if self.downsample is None else self.downsample(x)
         if self.attention is None:
-            return self.drop_path(out) + shortcut
-        # Dropping a path is a factor per sample: cheaper on the gate.
-        return self.drop_path(self._gate(pooled)) * out + shortcut
+            out = self.drop_path(norm(y))
+            out += shortcut
+            return out
+        if self._gates_inside(norm, y):
+            means = (
+                _through(conv, pooled[-1])
+                if is_pointwise(conv)
+                else spatial_mean(y)
+            )
+            scale, shift, y, out = affine_on(norm, y, means)
+            pooled.append(scale * means + shift)
+            gate = self._gate(pooled, y).flatten(1)
+            return gated_norm_add(shortcut, gate, scale, shift, y, out)
+        out = norm(y)
+        if self._skips_last_map(conv, norm):
+            means = _through(conv, pooled[-1])
+            pooled.append(norm(means[:, :, None, None]).flatten(1))
+        else:
+            pooled.append(spatial_mean(out))
+        return gated_add(shortcut, self._gate(pooled, out), out)
 
-    def _gate(self, pooled):
+    def _gates_inside(self, norm, y):
+        """Whether the gate is multiplied into the norm's affine map.
+
+        The same numbers and gradients, but the backward pass needs only y:
+        norm(y) is not kept, and its memory takes the result.
+        """
+        return (
+            self.training
+            and y.requires_grad
+            and torch.is_grad_enabled()
+            and not plain_only()
+            and is_affine_here(norm, y)
+        )
+
+    def _skips_last_map(self, conv, norm):
+        """Whether mean(norm(conv(x))) is taken as norm(conv(mean(x))).
+
+        The same numbers, without reading and, in the backward pass, writing
+        the widest map: where a training runs with its norms in eval mode.
+        Plain inference stays the paper's, operation by operation; its fast
+        form is the deploy form.
+        """
+        return (
+            (self.deploy or self.training)
+            and is_fixed(norm)
+            and is_pointwise(conv)
+        )
+
+    def _gate(self, pooled, out):
         gate = self.attention(pooled)
-        expected = (*pooled[-1].shape, 1, 1)
+        expected = (*out.shape[:2], 1, 1)
         # A tracer's sizes are tensors: comparing them would only warn.
         if not torch.jit.is_tracing() and gate.shape != expected:
             raise ValueError(
@@ -125,7 +227,8 @@ class BridgeMixin:
                 f'{tuple(gate.shape)}; a block needs (N, C, 1, 1) = '
                 f'{tuple(expected)}.'
             )
-        return gate
+        # Dropping a path is a factor per sample: cheaper on the gate.
+        return self.drop_path(gate).to(out.dtype)
 
     def takes_warm_start(self, names: Container[str], prefix: str) -> bool:
         """Whether weights of these names start this block's attention.

@@ -246,8 +246,26 @@ def _remedy(state_dict, probe):
     )
 
 
+def _is_folded(names):
+    return any(
+        '.attention.reduction.' in n or n.endswith('.conv1.bias')
+        for n in names
+    )
+
+
 def _problem_of_blocks(blocks, own, found, mismatched):
     """Why the residual blocks in ``found`` are not the model's, or None."""
+    if _is_folded(found) and not _is_folded(own):
+        return (
+            'they are folded (the deploy form) and the model is not: set '
+            'deploy=True in its backbone.'
+        )
+    if _is_folded(own) and not _is_folded(found):
+        return (
+            'they are not folded and the model is (deploy=True): fold them '
+            'with tools/deploy.py, or build the model without deploy, load '
+            'and call switch_to_deploy().'
+        )
     inner = {
         name: [n for n in own if n.startswith(f'{name}.')] for name in blocks
     }

@@ -2,6 +2,7 @@
 
 from typing import Optional
 
+from mmcv.cnn import fuse_conv_bn
 from mmengine.registry import MODELS
 from mmpretrain.models.backbones.resnet import (
     BasicBlock,
@@ -12,6 +13,7 @@ from mmpretrain.models.backbones.resnet import (
 )
 
 from ..block import BridgeMixin
+from ..deploy import check_foldable
 from ..loading import LoadingMixin
 
 
@@ -47,6 +49,9 @@ class BAResNet(LoadingMixin, ResNet):
             every dilated stage, as mmseg's ResNet does. Defaults to False.
         zero_init_residual (bool): Start the last norm of every block at zero.
             Defaults to False as the authors train (mmpretrain: True).
+        deploy (bool): Build the inference form, for weights that
+            :meth:`switch_to_deploy` or tools/deploy.py gave.
+            Defaults to False.
         **kwargs: Arguments of mmpretrain's ResNet.
 
     Raises:
@@ -75,6 +80,7 @@ class BAResNet(LoadingMixin, ResNet):
         warm_start: bool = True,
         contract_dilation: bool = False,
         zero_init_residual: bool = False,
+        deploy: bool = False,
         **kwargs,
     ):
         if depth not in self.arch_settings:
@@ -89,6 +95,23 @@ class BAResNet(LoadingMixin, ResNet):
         super().__init__(
             depth=depth, zero_init_residual=zero_init_residual, **kwargs
         )
+        if deploy:
+            self.switch_to_deploy()
+
+    def switch_to_deploy(self) -> None:
+        """Take the exact inference form: norms fused, attention folded.
+
+        Computes what eval mode does; there is no way back. See
+        :meth:`banet.block.BridgeMixin.switch_to_deploy`.
+
+        Raises:
+            ValueError: A batch norm has no running statistics or weights.
+        """
+        check_foldable(self)
+        for module in self.modules():
+            if isinstance(module, BridgeMixin):
+                module.switch_to_deploy()
+        fuse_conv_bn(self)  # the stem; elsewhere no norm is left
 
     def make_res_layer(self, **kwargs):
         """Build one stage; arguments of mmpretrain's ResLayer."""

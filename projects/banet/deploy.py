@@ -1,0 +1,132 @@
+"""The exact inference form of an attention: its linear parts as one Linear.
+
+In eval mode everything between the pooled vectors and the ReLU is affine: the
+W_i, the selection, and norms with running statistics. If the block's last
+conv is 1x1, its output's mean is an affine function of its input's mean as
+well, so that the widest map need not be pooled.
+"""
+
+import copy
+from collections.abc import Sequence
+from typing import Optional
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn.bricks.wrappers import Conv2d
+from mmengine.model import BaseModule
+from torch import nn, Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+
+PLAIN_CONVS = (nn.Conv2d, Conv2d)  # mmcv's takes empty batches, too
+
+
+class FoldedAttention(BaseModule):
+    """Attention whose reductions are one Linear over the joined vectors.
+
+    Args:
+        weight (Tensor): (h, C_1 + ... + C_m) of the joined reductions.
+        bias (Tensor): (h,).
+        widths (Sequence[int]): C_1..C_m.
+        norm (nn.Module, optional): Norm that no Linear can hold, such as LN.
+        attention (nn.Module): Gives ``act``, ``generation`` and ``gate``.
+    """
+
+    def __init__(self, weight, bias, widths, norm, attention):
+        super().__init__()
+        self.in_channels = tuple(widths)
+        self.reduction = nn.Linear(*reversed(weight.shape))
+        self.reduction.weight = nn.Parameter(weight)
+        self.reduction.bias = nn.Parameter(bias)
+        self.norm = norm
+        self.act = attention.act
+        self.generation = attention.generation
+        self.gate = attention.gate
+
+    def forward(self, pooled: Sequence[Tensor]) -> Tensor:
+        """Compute the gate: m vectors (N, C_i) -> (N, C, 1, 1)."""
+        # Functions, not modules: their calls would cost more than the work.
+        reduction = self.reduction
+        hidden = F.linear(
+            torch.cat(pooled, 1), reduction.weight, reduction.bias
+        )
+        if self.norm is not None:
+            hidden = self.norm(hidden)
+        gate = F.linear(self.act(hidden), self.generation.weight)
+        return self.gate(gate)[:, :, None, None]
+
+
+@torch.no_grad()
+def fold(
+    attention: nn.Module, last_conv: Optional[nn.Conv2d] = None
+) -> nn.Module:
+    """Fold ``attention`` as far as that is exact in eval mode.
+
+    Args:
+        attention (nn.Module): With a method ``linear_terms``, as both
+            versions of bridge attention have it; others are returned.
+        last_conv (nn.Conv2d, optional): The block's last conv, its norm
+            fused in, if it is 1x1: the last pooled vector is then calculated
+            from the one before.
+
+    Returns:
+        nn.Module: :class:`FoldedAttention`, or ``attention`` itself.
+    """
+    if not hasattr(attention, 'linear_terms'):
+        return attention
+    # In float64: the products are rounded once, to the dtype they had.
+    terms = copy.deepcopy(attention).double().linear_terms()
+    if terms is None:
+        return attention
+    weights, bias, norm = terms
+    if last_conv is not None:
+        last = weights.pop()
+        weights[-1] = weights[-1] + last @ last_conv.weight.double().flatten(1)
+        bias = bias + last @ last_conv.bias.double()
+    widths = [weight.shape[1] for weight in weights]
+    dtype = attention.generation.weight.dtype
+    return FoldedAttention(
+        torch.cat(weights, dim=1).to(dtype),
+        bias.to(dtype),
+        widths,
+        norm and norm.to(dtype),
+        attention,
+    )
+
+
+def is_pointwise(conv: nn.Module) -> bool:
+    """Whether ``conv`` is 1x1 and does the same to every pixel."""
+    return (
+        type(conv) in PLAIN_CONVS
+        and conv.kernel_size == (1, 1)
+        and conv.stride == (1, 1)
+        and conv.padding == (0, 0)
+        and conv.groups == 1
+    )
+
+
+def check_foldable(module: nn.Module) -> None:
+    """Raise ValueError if not every layer of ``module`` can be fused.
+
+    Raises:
+        ValueError: A batch norm has no running statistics or no weights, or
+            a conv makes its weights itself, such as ConvWS.
+    """
+    for name, layer in module.named_modules():
+        if isinstance(layer, _BatchNorm) and (
+            layer.running_mean is None or layer.weight is None
+        ):
+            problem = (
+                'it has no running statistics or no weight '
+                '(track_running_stats=False, affine=False). Train with a '
+                'norm that has both.'
+            )
+        elif isinstance(layer, nn.Conv2d) and type(layer) not in PLAIN_CONVS:
+            problem = (
+                'it is no plain convolution, so a norm cannot be multiplied '
+                'into its weights. Train with conv_cfg=None.'
+            )
+        else:
+            continue
+        raise ValueError(
+            f'{name} ({type(layer).__name__}) cannot be folded: {problem}'
+        )

@@ -1,0 +1,198 @@
+"""The two operations on maps that attention adds to a residual block, made
+cheap: memory traffic, not arithmetic, is what channel attention costs.
+
+Both equal the plain expression that their docstring gives, also in their
+second derivatives. A compiler fuses the plain expression by itself, so under
+torch.compile and tracing that is what runs.
+"""
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+# torch 2.1 and 2.2 have it elsewhere.
+is_compiling = (
+    torch.compiler.is_compiling
+    if hasattr(torch.compiler, 'is_compiling')
+    else torch._dynamo.is_compiling
+)
+
+
+def plain_only() -> bool:
+    """Whether a compiler or tracer looks on, which fuses by itself."""
+    return is_compiling() or torch.jit.is_tracing()
+
+
+class _SpatialMean(Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.shape = x.shape
+        return x.mean((2, 3))
+
+    @staticmethod
+    def backward(ctx, grad):
+        # PyTorch's own backward writes a tensor of the size of x here.
+        pixels = ctx.shape[2] * ctx.shape[3]
+        return (grad / pixels)[:, :, None, None].expand(ctx.shape)
+
+
+def spatial_mean(x: Tensor) -> Tensor:
+    """``x.mean((2, 3))``: (N, C, H, W) -> (N, C).
+
+    Half-precision sums, which could overflow, are taken in float32.
+    """
+    if torch.is_grad_enabled() and x.requires_grad and not plain_only():
+        return _SpatialMean.apply(x)
+    return x.mean((2, 3))
+
+
+class _GatedAdd(Function):
+    @staticmethod
+    def forward(ctx, shortcut, gate, x):
+        ctx.save_for_backward(gate, x)
+        return torch.addcmul(shortcut, gate, x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        gate, x = ctx.saved_tensors
+        grad_gate = None
+        if ctx.needs_input_grad[1]:
+            if grad.is_contiguous() and x.is_contiguous():
+                # A dot product per channel, without the map of products.
+                dot = torch.linalg.vecdot(grad.flatten(2), x.flatten(2))
+            else:
+                dot = (grad * x).sum((2, 3))
+            grad_gate = dot[:, :, None, None]
+        return grad, grad_gate, grad * gate
+
+
+def gated_add(shortcut: Tensor, gate: Tensor, x: Tensor) -> Tensor:
+    """``shortcut + gate * x`` in one pass.
+
+    Args:
+        shortcut (Tensor): (N, C, H, W).
+        gate (Tensor): (N, C, 1, 1).
+        x (Tensor): (N, C, H, W). Where no gradient is wanted its memory
+            takes the result: pass a map that nobody else needs.
+    """
+    if plain_only() or shortcut.dtype != x.dtype:
+        return shortcut + gate * x
+    if torch.is_grad_enabled() and (
+        shortcut.requires_grad or gate.requires_grad or x.requires_grad
+    ):
+        return _GatedAdd.apply(shortcut, gate, x)
+    return torch.addcmul(shortcut, gate, x, out=x)
+
+
+class _GatedNormAdd(Function):
+    @staticmethod
+    def forward(ctx, shortcut, scale, shift, x, gate, norm_of_x):
+        ctx.save_for_backward(scale, x)
+        ctx.mark_dirty(norm_of_x)
+        return torch.addcmul(
+            shortcut, gate[:, :, None, None], norm_of_x, out=norm_of_x
+        )
+
+    @staticmethod
+    def backward(ctx, grad):
+        scale, x = ctx.saved_tensors
+        grad_shift, grad_scale = _channel_sums(grad, x)
+        grad_x = None
+        if ctx.needs_input_grad[3]:
+            grad_x = grad * scale[:, :, None, None]
+        return grad, grad_scale, grad_shift, grad_x, None, None
+
+
+def _channel_sums(grad, x):
+    """Sums over height and width of grad and grad * x, each (N, C)."""
+    if torch.is_grad_enabled():  # second derivatives
+        return grad.sum((2, 3)), (grad * x).sum((2, 3))
+    # Batch norm's backward pass takes both sums in one pass, per channel: an
+    # image and channel count as one, or the images go in one by one.
+    n, c, h, w = x.shape
+    if x.is_contiguous():
+        parts = [(t.reshape(1, n * c, h, w) for t in (grad, x))]
+    else:
+        parts = zip(grad.split(1), x.split(1))
+    sums = []
+    for grad, x in parts:
+        zeros, ones = x.new_zeros(x.shape[1]), x.new_ones(x.shape[1])
+        _, dot, total = torch.ops.aten.native_batch_norm_backward(
+            grad,
+            x,
+            ones,
+            None,
+            None,
+            zeros,
+            ones,
+            True,
+            0.0,
+            [False, True, True],
+        )
+        sums.append((total, dot))
+    return [torch.cat(s).view(n, c) for s in zip(*sums)]
+
+
+def gated_norm_add(
+    shortcut: Tensor,
+    gate: Tensor,
+    scale: Tensor,
+    shift: Tensor,
+    x: Tensor,
+    norm_of_x: Tensor,
+) -> Tensor:
+    """``shortcut + gate * (scale * x + shift)``, for training.
+
+    Args:
+        shortcut, x (Tensor): (N, C, H, W).
+        gate (Tensor): (N, C).
+        scale, shift (Tensor): (C,), the affine map that a norm is.
+        norm_of_x (Tensor): ``scale * x + shift``, without a graph, as the
+            norm calculated it. Its memory takes the result.
+    """
+    return _GatedNormAdd.apply(
+        shortcut, gate * scale, gate * shift, x, gate.detach(), norm_of_x
+    )
+
+
+class _BatchStatistics(Function):
+    @staticmethod
+    def forward(ctx, x, mean, batch_mean, invstd):
+        invstd = invstd.clone()
+        # The output, for it has a graph: second derivatives need that.
+        ctx.save_for_backward(x, mean, invstd)
+        return batch_mean.clone(), invstd, x.view_as(x)
+
+    @staticmethod
+    def backward(ctx, grad_mean, grad_invstd, grad_x):
+        x, mean, invstd = ctx.saved_tensors
+        cubed = grad_invstd * invstd**3
+        factor = -cubed[:, None, None] / (x.numel() // x.shape[1])
+        if torch.is_grad_enabled():  # second derivatives
+            grad_x = grad_x + factor * x
+        else:
+            # Into the gradient's own memory: _GatedNormAdd has just made it.
+            grad_x.addcmul_(factor, x)
+        return grad_x, grad_mean + cubed * mean, None, None
+
+
+def batch_statistics(
+    x: Tensor, mean: Tensor, batch_mean: Tensor, invstd: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Give the statistics of a batch their derivatives.
+
+    The variance, as E[x^2] - mean^2, depends on ``mean``, which carries its
+    own graph: wherever that came from at less cost than from ``x``.
+
+    Args:
+        x (Tensor): (N, C, H, W).
+        mean (Tensor): Its mean over all but the channels, (C,).
+        batch_mean, invstd (Tensor): The same mean, and
+            1 / sqrt(variance + eps), as values.
+
+    Returns:
+        tuple: ``batch_mean``, ``invstd`` and ``x``; give this ``x`` to
+        :func:`gated_norm_add` and to nothing else, so that one gradient is
+        added into the other.
+    """
+    return _BatchStatistics.apply(x, mean, batch_mean, invstd)

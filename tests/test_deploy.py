@@ -1,0 +1,357 @@
+"""The deploy form computes what eval mode does, wherever it is used."""
+
+import copy
+import subprocess
+import sys
+from pathlib import Path
+
+import mmcv
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope, init_default_scope, MODELS
+from mmengine.runner import load_checkpoint
+from mmengine.utils import get_installed_path
+from test_loading import (
+    bridged,
+    images,
+    last_norms,
+    NARROW,
+    plain,
+    relative,
+    V1,
+    V2,
+    WAYS,
+)
+
+from banet import BAResNet
+from banet.deploy import FoldedAttention
+
+ROOT = Path(__file__).parent.parent
+DET = ROOT / 'configs/demo/mask-rcnn_ba-r18_fpn_nuclei.py'
+
+
+def calibrated(model, dtype=torch.float32):
+    """``model`` as if it had been trained, in eval mode.
+
+    With the running statistics of its own maps, and branches that are small
+    beside their shortcuts. A random network is chaotic: fusing the norms of
+    the plain ResNet-50 alone would change its outputs by 1e-4 in float32.
+    """
+    model.to(dtype).train()
+    parameters = dict(model.named_parameters())
+    for name in last_norms(model):
+        parameters[name].data.mul_(0.1)
+    for name, module in model.named_modules():
+        if hasattr(module, 'momentum') and '.attention.' not in name:
+            module.momentum = None  # the mean over all batches
+            module.reset_running_stats()
+    with torch.no_grad():
+        for _ in range(3):
+            model(images(dtype))
+    model.eval()
+    return model
+
+
+@pytest.mark.parametrize(
+    'dtype,tolerance', [(torch.float32, 1e-5), (torch.float64, 1e-12)]
+)
+@pytest.mark.parametrize('way', WAYS)
+def test_deploy_form_equals_the_original(way, dtype, tolerance):
+    depth, _, cls, attention, kwargs = WAYS[way]
+    kwargs = {**kwargs, 'norm_eval': False, 'frozen_stages': -1}
+    kwargs['out_indices'] = (0, 1, 2, 3)
+    model = calibrated(bridged(depth, cls, attention, **kwargs), dtype)
+    with torch.no_grad():
+        expected = [out.clone() for out in model(images(dtype))]
+        model.switch_to_deploy()
+        for a, b in zip(model(images(dtype)), expected, strict=True):
+            assert relative(a, b) < tolerance
+
+
+def test_half_precision_folds_as_exactly_as_it_calculates():
+    """Against float64, the folded form is no worse than the original."""
+    exact = calibrated(bridged(50), torch.float64)
+    with torch.no_grad():
+        expected = exact(images(torch.float64))[-1].clone()
+        model = copy.deepcopy(exact).bfloat16()
+        error = relative(model(images(torch.bfloat16))[-1].double(), expected)
+        model.switch_to_deploy()
+        folded = relative(model(images(torch.bfloat16))[-1].double(), expected)
+    assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
+    assert folded < 1.5 * error
+
+
+@pytest.mark.parametrize('attention', [V1, V2])
+@pytest.mark.parametrize('depth', [18, 50])
+def test_nothing_is_left_to_fold(attention, depth):
+    model = bridged(depth, attention=attention)
+    model.switch_to_deploy()
+    names = ' '.join(model.state_dict())
+    assert 'running_mean' not in names and 'selection' not in names
+    folded = [m for m in model.modules() if isinstance(m, FoldedAttention)]
+    assert len(folded) == (8 if depth == 18 else 16)
+    # A BasicBlock pools both features, a Bottleneck not the widest.
+    assert {len(m.in_channels) for m in folded} == {2}
+
+
+def test_attention_of_resnet50_shrinks_as_calculated():
+    """From 3.15 to 1.89 million parameters."""
+    model = BAResNet(50)
+
+    def size():
+        return sum(
+            parameter.numel()
+            for name, parameter in model.named_parameters()
+            if '.attention.' in name
+        )
+
+    assert size() == 28_702_664 - 25_557_032
+    model.switch_to_deploy()
+    # Per block of inner width w: h (2 w) + h + 4 w h, with h = w / 4.
+    stages = ((3, 64), (4, 128), (6, 256), (3, 512))
+    assert size() == sum(n * (w // 4) * (6 * w + 1) for n, w in stages)
+    assert round(size() / 1e6, 2) == 1.89
+
+
+def test_layer_norm_stays_behind_the_folded_reductions():
+    model = bridged(attention=dict(V2, norm_cfg=dict(type='LN')))
+    model.switch_to_deploy()
+    attention = model.layer1[0].attention
+    assert isinstance(attention, FoldedAttention)
+    assert isinstance(attention.norm, torch.nn.LayerNorm)
+
+
+def test_group_norm_keeps_the_pooling_of_the_last_map():
+    attention = dict(V2, norm_cfg=dict(type='LN'))
+    gn = dict(norm_cfg=dict(type='GN', num_groups=4))
+    model = bridged(50, attention=attention, **gn)
+    model.switch_to_deploy()
+    assert len(model.layer1[0].attention.in_channels) == 3
+
+
+def test_plain_network_fuses_its_norms():
+    model = calibrated(bridged(50, attention=None), torch.float64)
+    with torch.no_grad():
+        expected = model(images(torch.float64))[-1].clone()
+        model.switch_to_deploy()
+        out = model(images(torch.float64))[-1]
+    assert relative(out, expected) < 1e-12
+
+
+def test_warm_started_network_folds_to_the_plain_one():
+    base = calibrated(plain(50), torch.float64)
+    model = bridged(50).double().eval()
+    model.load_state_dict(base.state_dict(), strict=False)
+    model.switch_to_deploy()
+    with torch.no_grad():
+        expected = base(images(torch.float64))[-1]
+        assert relative(model(images(torch.float64))[-1], expected) < 1e-12
+
+
+def test_switching_twice_changes_nothing_more():
+    model = calibrated(bridged())
+    model.switch_to_deploy()
+    state = copy.deepcopy(model.state_dict())
+    model.switch_to_deploy()
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, state[name]), name
+
+
+def test_model_in_train_mode_folds_with_its_running_statistics():
+    model = calibrated(bridged(), torch.float64)
+    with torch.no_grad():
+        expected = model(images(torch.float64))[-1].clone()
+        model.train()
+        model.switch_to_deploy()
+        with pytest.raises(RuntimeError, match=r'no norms to train: call \.e'):
+            model(images(torch.float64))
+        out = model.eval()(images(torch.float64))[-1]
+    assert relative(out, expected) < 1e-12
+
+
+@pytest.mark.parametrize(
+    'norm_cfg',
+    [
+        dict(type='BN', track_running_stats=False),
+        dict(type='BN', affine=False),
+    ],
+)
+def test_norm_that_is_no_fixed_map_is_refused_and_nothing_changes(norm_cfg):
+    model = BAResNet(
+        18,
+        norm_cfg=norm_cfg,
+        attention=dict(V2, norm_cfg=dict(type='LN')),
+        **NARROW,
+    )
+    before = list(model.state_dict())
+    with pytest.raises(ValueError, match=r'bn1 \(.*\) cannot be folded'):
+        model.switch_to_deploy()
+    assert list(model.state_dict()) == before
+
+
+def test_conv_that_makes_its_own_weights_is_refused():
+    model = BAResNet(18, conv_cfg=dict(type='ConvWS'), **NARROW)
+    with pytest.raises(ValueError, match=r'conv1 \(ConvWS2d\) cannot be fol'):
+        model.switch_to_deploy()
+
+
+def test_folded_weights_load_where_deploy_is_set():
+    model = calibrated(bridged(50))
+    model.switch_to_deploy()
+    other = bridged_deploy(50)
+    other.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        assert torch.equal(other(images())[-1], model(images())[-1])
+
+
+def bridged_deploy(depth=18):
+    return BAResNet(depth, attention=V2, deploy=True, **NARROW).eval()
+
+
+@pytest.mark.parametrize('strict', [True, False])
+def test_folded_and_unfolded_do_not_mix(strict):
+    folded, unfolded = bridged_deploy(), bridged()
+    with pytest.raises(ValueError, match='are folded .*: set deploy=True'):
+        unfolded.load_state_dict(folded.state_dict(), strict=strict)
+    for weights in (unfolded.state_dict(), plain().state_dict()):
+        with pytest.raises(ValueError, match='not folded and .*tools/deploy'):
+            folded.load_state_dict(weights, strict=strict)
+
+
+# Tools
+
+
+@pytest.fixture(scope='module')
+def digits_model(tmp_path_factory):
+    """A config of a small classifier and a checkpoint of it."""
+    folder = tmp_path_factory.mktemp('deploy')
+    config = folder / 'config.py'
+    demo = ROOT / 'configs/demo/ba-resnet18_digits.py'
+    config.write_text(f'_base_ = {str(demo)!r}\n')
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model = MODELS.build(Config.fromfile(config).model)
+    calibrated(model.backbone)
+    torch.save(
+        dict(meta=dict(epoch=3), state_dict=model.state_dict()),
+        folder / 'trained.pth',
+    )
+    return config, folder / 'trained.pth', model.eval()
+
+
+def python(script, *args):
+    return subprocess.run(
+        [sys.executable, script, *map(str, args)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+
+
+def logits(model, x):
+    with torch.no_grad():
+        return model.eval()(x, mode='tensor')
+
+
+def test_deploy_tool_writes_checkpoint_and_config(digits_model, tmp_path):
+    config, checkpoint, model = digits_model
+    out = tmp_path / 'deployed.pth'
+    result = python(ROOT / 'tools/deploy.py', config, checkpoint, out)
+    assert result.returncode == 0, result.stderr[-3000:]
+    deployed = Config.fromfile(out.with_suffix('.py'))
+    assert deployed.model.backbone.deploy is True
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        other = MODELS.build(deployed.model)
+    load_checkpoint(other, str(out), map_location='cpu', strict=True)
+    assert relative(logits(other, images()), logits(model, images())) < 1e-5
+    assert torch.load(out)['meta']['epoch'] == 3
+
+
+def test_mmpretrains_own_tool_folds_our_models(digits_model, tmp_path):
+    config, checkpoint, model = digits_model
+    script = (
+        Path(get_installed_path('mmpretrain'))
+        / '.mim/tools/model_converters/reparameterize_model.py'
+    )
+    out = tmp_path / 'folded.pth'
+    result = python(script, config, checkpoint, out)
+    assert result.returncode == 0, result.stderr[-3000:]
+    cfg = Config.fromfile(config)
+    cfg.model.backbone.deploy = True
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        other = MODELS.build(cfg.model)
+    load_checkpoint(other, str(out), map_location='cpu', strict=True)
+    assert relative(logits(other, images()), logits(model, images())) < 1e-5
+
+
+@pytest.mark.parametrize(
+    'change,message',
+    [
+        (lambda a: a.__setitem__(1, 'missing.pth'), 'missing.pth does not ex'),
+        (lambda a: a.__setitem__(0, 'missing.py'), 'missing.py does not ex'),
+        (lambda a: a.__setitem__(2, a[1]), 'exists; --force'),
+        (
+            lambda a: a.__setitem__(0, DET),
+            'trained.pth does not fit',
+        ),
+    ],
+)
+def test_bad_input_of_deploy_ends_in_one_line(
+    change, message, digits_model, tmp_path
+):
+    config, checkpoint, _ = digits_model
+    args = [config, checkpoint, tmp_path / 'out.pth']
+    change(args)
+    result = python(ROOT / 'tools/deploy.py', *args)
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert 'Traceback' not in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    'name', ['mask-rcnn_ba-r18_fpn_nuclei', 'upernet_ba-r18_nuclei']
+)
+def test_detections_and_masks_stay_the_same_on_real_images(name):
+    """BN in the backbone, so that there is something to fuse."""
+    cfg = Config.fromfile(ROOT / f'configs/demo/{name}.py')
+    cfg.model.backbone.norm_cfg = dict(type='BN')
+    cfg.model.backbone.attention = V2
+    cfg.model.backbone.init_cfg = None
+    init_default_scope(cfg.default_scope)
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    calibrated(model.backbone)
+    model.eval()
+    path = min((ROOT / 'data/nuclei_mini/images/val').iterdir())
+    image = torch.from_numpy(mmcv.imread(path)).permute(2, 0, 1)
+
+    def predict():
+        from mmdet.structures import DetDataSample
+        from mmseg.structures import SegDataSample
+
+        sample = (DetDataSample if 'mask' in name else SegDataSample)()
+        shape = tuple(image.shape[1:])
+        sample.set_metainfo(
+            dict(
+                img_shape=shape,
+                ori_shape=shape,
+                pad_shape=shape,
+                scale_factor=(1.0, 1.0),
+            )
+        )
+        data = dict(inputs=[image], data_samples=[sample])
+        with torch.no_grad():
+            result = model.test_step(data)[0]
+        if 'mask' in name:
+            found = result.pred_instances
+            return found.bboxes, found.scores, found.labels, found.masks
+        return (result.seg_logits.data,)
+
+    before = predict()
+    model.backbone.switch_to_deploy()
+    for a, b in zip(predict(), before, strict=True):
+        if a.dtype == torch.bool:  # masks: a pixel may lie on the threshold
+            assert (a != b).float().mean() < 1e-5
+        else:
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-3)

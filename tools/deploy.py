@@ -1,0 +1,87 @@
+"""Fold a trained model's backbone into its exact inference form.
+
+    python tools/deploy.py CONFIG CHECKPOINT OUT.pth
+
+Writes OUT.pth and OUT.py, the config that loads it. Before, both forms are
+compared on random input.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from mmengine.registry import init_default_scope, MODELS
+
+from banet.files import check_target, CheckpointError, read, write
+from banet.launch import LaunchError, load_config
+
+TOLERANCE = 1e-4  # relative, float32; a wrong fold is off by far more
+
+
+def build(config):
+    init_default_scope(config.get('default_scope', 'mmengine'))
+    model = MODELS.build(config.model)
+    if not hasattr(getattr(model, 'backbone', None), 'switch_to_deploy'):
+        raise LaunchError(
+            f'the backbone {type(getattr(model, "backbone", None)).__name__} '
+            'has no deploy form; BAResNet has.'
+        )
+    return model
+
+
+def main(args):
+    target = Path(args.out)
+    written = target.with_suffix('.py')
+    check_target(target, args.force)
+    check_target(written, args.force)
+    config = load_config(args.config)
+    checkpoint = read(args.checkpoint, args.trust)
+    model = build(config).eval()
+    try:
+        model.load_state_dict(checkpoint.get('state_dict', checkpoint))
+    except (RuntimeError, ValueError) as error:  # torch's, banet's
+        raise CheckpointError(
+            f'{args.checkpoint} does not fit {args.config}: {error}'
+        ) from error
+
+    backbone, x = model.backbone, torch.randn(2, 3, 96, 128)
+    with torch.no_grad():
+        expected = [out.clone() for out in backbone(x)]
+        backbone.switch_to_deploy()
+        errors = [
+            ((a - b).norm() / b.norm()).item()
+            for a, b in zip(backbone(x), expected, strict=True)
+        ]
+    if not max(errors) < TOLERANCE:
+        raise CheckpointError(
+            f'the folded backbone differs by {max(errors):.1e} (relative); '
+            'nothing was written. Are there NaN in the checkpoint?'
+        )
+    meta = checkpoint.get('meta', {})
+    write(dict(meta=meta, state_dict=model.state_dict()), target, args.force)
+    config.model.backbone.deploy = True
+    config.model.backbone.init_cfg = None
+    config.dump(written)
+    print(f'largest relative difference of a stage: {max(errors):.1e}')
+    print(f'wrote {target} and {written}')
+
+
+if __name__ == '__main__':
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('config', metavar='CONFIG')
+    parser.add_argument('checkpoint', metavar='CHECKPOINT')
+    parser.add_argument('out', metavar='OUT.pth')
+    parser.add_argument(
+        '--force', action='store_true', help='replace existing files'
+    )
+    parser.add_argument(
+        '--trust', action='store_true', help='run code in CHECKPOINT, if any'
+    )
+    try:
+        main(parser.parse_args())
+    except (CheckpointError, LaunchError) as error:
+        sys.exit(f'deploy.py: {error}')
