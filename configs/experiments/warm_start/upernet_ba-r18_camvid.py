@@ -76,7 +76,7 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 
-iterations = 230  # 5 epochs
+iterations = 120  # 2.6 epochs
 train_cfg = dict(max_iters=iterations, val_interval=iterations)
 param_scheduler = [
     dict(

@@ -1,0 +1,129 @@
+"""The networks that are compared, as backbones or inside a config's model."""
+
+from argparse import Namespace
+from functools import partial
+
+import torch
+from mmcv.cnn import fuse_conv_bn
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope, MODELS
+from mmpretrain.models.backbones import ResNet, SEResNet
+from torch import nn
+from torch.nn.functional import adaptive_avg_pool2d
+
+from ..backbones import BAResNet
+from ..launch import load_config
+
+V1 = dict(type='BridgeAttentionV1')
+V2 = dict(type='BridgeAttentionV2')
+# Arguments of BAResNet that mmpretrain's SEResNet does not know.
+OURS_ALONE = 'attention', 'warm_start', 'contract_dilation', 'deploy'
+
+
+class BenchmarkError(ValueError):
+    """What cannot be measured, with its remedy."""
+
+
+class StraightBlock(nn.Module):
+    """A block as one writes it first, and as the reference code has it."""
+
+    def __init__(self, block: nn.Module):
+        super().__init__()
+        self.block = block
+
+    def forward(self, x):
+        """(N, C_in, H, W) -> (N, C, H / stride, W / stride)."""
+        block, out, pooled = self.block, x, []
+        for i in range(1, block.num_convs + 1):
+            conv = getattr(block, f'conv{i}')
+            out = getattr(block, f'norm{i}')(conv(out))
+            if i < block.num_convs:
+                out = block.relu(out)
+            pooled.append(adaptive_avg_pool2d(out, 1).flatten(1))
+        out = block.attention(pooled) * out
+        shortcut = x if block.downsample is None else block.downsample(x)
+        out += shortcut
+        return block.relu(out)
+
+
+def straight(**kwargs) -> nn.Module:
+    """BAv2 of :class:`StraightBlock`."""
+    model = BAResNet(**kwargs)
+    for name in model.res_layers:
+        stage = getattr(model, name)
+        for i, block in enumerate(stage):
+            stage[i] = StraightBlock(block)
+    return model
+
+
+# name -> how to build the backbone from ResNet's arguments
+NETWORKS = {
+    'plain': ResNet,
+    'se': SEResNet,
+    'bav1': partial(BAResNet, attention=V1),
+    'bav2': BAResNet,
+    'bav2-deploy': BAResNet,
+    'bav2-straight': straight,
+}
+
+
+def build(name: str, args: Namespace) -> nn.Module:
+    """Build one of ``NETWORKS`` as the options ask for it.
+
+    For inference all norms are fused into their convs, in every network.
+    """
+    torch.manual_seed(0)
+    infer = args.mode == 'infer'
+    model = _from_config(name, args) if args.config else _backbone(name, args)
+    model.eval()
+    if infer and name == 'bav2-deploy':
+        getattr(model, 'backbone', model).switch_to_deploy()
+    if infer:
+        fuse_conv_bn(model)
+    model.to(args.device)
+    if args.channels_last:
+        model.to(memory_format=torch.channels_last)
+    model.train(not infer)
+    if infer:
+        model.requires_grad_(False)
+    return model
+
+
+def _backbone(name, args):
+    try:
+        return NETWORKS[name](depth=args.depth, norm_eval=args.norm_eval)
+    except (KeyError, ValueError) as error:
+        raise BenchmarkError(
+            f'{name}: {error}. Leave it out with --models.'
+        ) from error
+
+
+def _from_config(name, args):
+    """The config's model with another backbone, without loading weights."""
+    config = load_config(args.config)
+    backbone = config.get('model', {}).get('backbone')
+    if backbone is None:
+        raise BenchmarkError(
+            f'{args.config} has no model.backbone: name a config of a '
+            'detector, segmentor or classifier.'
+        )
+    if name == 'bav2-straight':
+        raise BenchmarkError(
+            f'--config has no model {name}: choose others with --models.'
+        )
+    if config.get('data_preprocessor'):  # as mmpretrain's runner does
+        config.model.setdefault(
+            'data_preprocessor',
+            dict(type='ClsDataPreprocessor', **config.data_preprocessor),
+        )
+    init_default_scope(config.get('default_scope', 'mmengine'))
+    backbone.init_cfg = None
+    if name == 'se':
+        backbone.type = 'mmpretrain.SEResNet'
+        for argument in OURS_ALONE:
+            backbone.pop(argument, None)
+    else:
+        own = backbone.get('attention') or {}  # with its norm_cfg
+        kind = dict(plain=None, bav1=V1).get(name, V2)
+        backbone.attention = kind and {**own, **kind}
+    return revert_sync_batchnorm(MODELS.build(config.model))

@@ -1,0 +1,144 @@
+"""What was measured, as a table, a json file and a picture."""
+
+import json
+import os
+import platform
+import re
+from pathlib import Path
+
+import torch
+
+from .networks import BenchmarkError
+
+# Okabe and Ito's colours, which colour-blind people can tell apart.
+STYLES = {
+    'plain': ('#000000', 'o'),
+    'se': ('#E69F00', 's'),
+    'bav1': ('#009E73', '^'),
+    'bav2': ('#0072B2', 'D'),
+    'bav2-deploy': ('#D55E00', 'v'),
+    'bav2-straight': ('#CC79A7', 'x'),
+}
+
+
+def machine(device: str) -> str:
+    """Processor, threads and versions, in words."""
+    if torch.device(device).type == 'cuda':
+        return (
+            f'{torch.cuda.get_device_name(device)}, torch {torch.__version__}'
+        )
+    cpu = platform.processor() or platform.machine()
+    info = Path('/proc/cpuinfo')
+    if info.exists():
+        match = re.search(r'model name\s*: (.*)', info.read_text())
+        cpu = match[1] if match else cpu
+    threads = torch.get_num_threads()
+    return f'{cpu}, {threads} threads, torch {torch.__version__}'
+
+
+def table(results: dict) -> str:
+    """The results as a markdown table."""
+    lines = [
+        f'{results["machine"]}, {results["options"]["mode"]}',
+        '',
+        '| size | batch | model | ms | images/s | ratio to plain '
+        '(quartiles) | peak MiB | params | MACs |',
+        '|' + ' --- |' * 9,
+    ]
+    for result in results['results']:
+        height, width = result['size']
+        for row in result['rows']:
+            low, high = row['ratio_quartiles']
+            lines.append(
+                f'| {height}x{width} | {result["batch"]} | {row["model"]} | '
+                f'{row["ms"]:.1f} | {row["images_per_s"]:.1f} | '
+                f'{row["ratio"]:.3f} ({low:.3f} to {high:.3f}) | '
+                f'{row["peak_mib"]:.0f} | {row["params"]:,} | '
+                f'{row["macs"] / 1e9:.2f} G |'
+            )
+    return '\n'.join(lines)
+
+
+def check_writable(path: str) -> None:
+    """Raise BenchmarkError before the long work if it could not be kept."""
+    folder = os.path.dirname(path) or '.'
+    if not os.access(folder, os.W_OK):
+        raise BenchmarkError(
+            f'{path} cannot be written: the folder {folder} is missing or '
+            'not writable.'
+        )
+
+
+def write_json(results: dict, path: str) -> None:
+    """Write the results."""
+    Path(path).write_text(json.dumps(results, indent=1) + '\n')
+
+
+def plot(results: dict, path: str) -> None:
+    """Draw time over batch size and over image size, a line per network."""
+    import matplotlib
+
+    matplotlib.use('Agg')
+    from matplotlib import pyplot as plt
+
+    def group(key, label):
+        """Series of the results that differ in nothing but ``key``."""
+        by_rest = {}
+        for result in results['results']:
+            side = result['size'][0]
+            values = dict(batch=result['batch'], size=side)
+            rest = tuple(v for k, v in values.items() if k != key)
+            by_rest.setdefault(rest, []).append((values[key], result))
+        longest = max(by_rest.items(), key=lambda item: len(item[1]))
+        return longest[0][0], sorted(longest[1], key=lambda p: p[0]), label
+
+    panels = [
+        group('batch', 'images in a batch'),
+        group('size', 'image side, pixels'),
+    ]
+    panels = [panel for panel in panels if len(panel[1]) > 1]
+    if not panels:
+        raise BenchmarkError(
+            '--plot needs several --batch or --size to draw a line.'
+        )
+    figure, axes = plt.subplots(
+        2,
+        len(panels),
+        figsize=(5 * len(panels), 6.4),
+        squeeze=False,
+        height_ratios=(3, 2),
+        sharex='col',
+        layout='constrained',
+    )
+    for column, (fixed, points, label) in enumerate(panels):
+        for name in results['options']['models']:
+            colour, marker = STYLES[name]
+            xs = [x for x, _ in points]
+            rows = [
+                next(r for r in result['rows'] if r['model'] == name)
+                for _, result in points
+            ]
+            for axis, key in zip(axes[:, column], ('ms', 'ratio')):
+                axis.plot(
+                    xs,
+                    [row[key] for row in rows],
+                    color=colour,
+                    marker=marker,
+                    label=name,
+                )
+        top, bottom = axes[:, column]
+        top.set(xscale='log', yscale='log', ylabel='time, ms')
+        top.set_title(
+            f'{fixed} x {fixed} pixels'
+            if 'batch' in label
+            else f'batch of {fixed}'
+        )
+        bottom.set(ylabel='time / plain', xlabel=label)
+        bottom.set_xticks(xs, [str(x) for x in xs])
+        bottom.minorticks_off()
+        for axis in (top, bottom):
+            axis.grid(alpha=0.3)
+    axes[0, 0].legend()
+    figure.suptitle(f'{results["machine"]}', fontsize=9)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

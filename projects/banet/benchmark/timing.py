@@ -1,0 +1,223 @@
+"""Seconds and memory of a step, and the size of what runs it."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from argparse import Namespace
+from pathlib import Path
+from statistics import median, quantiles
+
+import torch
+
+from ..complexity import Counted, macs_by_module, parameters
+from .networks import BenchmarkError, build
+from .report import machine
+from .work import draw, graphed, step
+
+STRIDE = 32
+TOLERANCE = 1e-3  # relative; what is measured here is no arithmetic
+BUSY_ROUNDS = 3  # of warm-up
+
+
+def check(args: Namespace) -> list[tuple[int, int]]:
+    """Check the options; return the sizes as (height, width).
+
+    Raises:
+        BenchmarkError: A device that is not there, a batch below 1, an image
+            below the stride, a combination that does not exist.
+    """
+    try:
+        device = torch.device(args.device)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise BenchmarkError(
+            f'--device {args.device} is not there: '
+            f'{str(error).splitlines()[0]} Use cpu, or a GPU that nvidia-smi '
+            'lists.'
+        ) from error
+    if min(args.batch) < 1 or args.repeats < 1:
+        raise BenchmarkError(
+            f'--batch {min(args.batch)} and --repeats {args.repeats} must be '
+            '1 or more.'
+        )
+    if args.mode == 'train' and 'bav2-deploy' in args.models:
+        raise BenchmarkError(
+            'bav2-deploy is for inference: leave it out with --models.'
+        )
+    if args.cuda_graph and device.type != 'cuda':
+        raise BenchmarkError('--cuda-graph needs --device cuda.')
+    if args.config and (args.compile or args.cuda_graph):
+        raise BenchmarkError(
+            '--compile and --cuda-graph are for backbones: heads and losses '
+            'depend on what they find. Leave --config out.'
+        )
+    return [_size(text) for text in args.size]
+
+
+def _size(text):
+    match = re.fullmatch(r'(\d+)(?:x(\d+))?', text)
+    if not match:
+        raise BenchmarkError(f'--size {text}: write 224 or 800x1344.')
+    height, width = int(match[1]), int(match[2] or match[1])
+    if min(height, width) < STRIDE:
+        raise BenchmarkError(
+            f'--size {text} is smaller than the stride of the network, '
+            f'{STRIDE}: nothing would be left of the image.'
+        )
+    return height, width
+
+
+def run(args: Namespace) -> dict:
+    """Time all batches and sizes that the options of the tool ask for.
+
+    Returns:
+        dict: ``machine``, ``options`` and ``results``, one per batch and size.
+
+    Raises:
+        BenchmarkError: See :func:`check`.
+    """
+    sizes = check(args)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    return dict(
+        machine=machine(args.device),
+        options={k: v for k, v in vars(args).items() if k != 'out'},
+        results=[
+            time_networks(args, batch, size)
+            for size in sizes
+            for batch in args.batch
+        ],
+    )
+
+
+def time_networks(args: Namespace, batch: int, size: tuple[int, int]) -> dict:
+    """Median seconds of every network on ``batch`` images of ``size``.
+
+    Every round runs each network once, in turn, on the same fresh images; a
+    network's ratio is the median over the rounds of its time over the first
+    one's, which is plain's unless that was left out.
+    """
+    models = {name: build(name, args) for name in args.models}
+    _agree(models, args, draw(args, batch, size))
+    steps = {}
+    for name, model in models.items():
+        steps[name] = step(model, args)
+        for _ in range(BUSY_ROUNDS):
+            steps[name](draw(args, batch, size))
+        if args.cuda_graph:
+            steps[name] = graphed(steps[name], draw(args, batch, size))
+    times = {name: [] for name in steps}
+    order = list(steps)
+    for i in range(args.repeats):
+        x = draw(args, batch, size)
+        # Another one begins each round: none always follows the same one.
+        for name in order[i % len(order) :] + order[: i % len(order)]:
+            _synchronize(args.device)
+            start = time.perf_counter()
+            steps[name](x)
+            _synchronize(args.device)
+            times[name].append(time.perf_counter() - start)
+    base = times.get('plain', times[order[0]])
+    rows = []
+    for name, seconds in times.items():
+        ratios = [a / b for a, b in zip(seconds, base)]
+        low, _, high = quantiles(ratios * 2, n=4, method='inclusive')
+        rows.append(
+            dict(
+                model=name,
+                ms=1e3 * median(seconds),
+                images_per_s=batch / median(seconds),
+                ratio=median(ratios),
+                ratio_quartiles=[low, high],
+                peak_mib=_peak_memory(name, args, batch, size),
+                params=parameters(models[name]),
+                macs=_macs(models[name], size),
+            )
+        )
+    return dict(batch=batch, size=list(size), rows=rows)
+
+
+def _agree(models, args, x):
+    """All forms of BAv2 must compute the same before they are timed."""
+    forms = [n for n in models if n.startswith('bav2')]
+    if args.mode != 'infer' or len(forms) < 2:
+        return
+    if args.config:
+        x = torch.stack([sample['inputs'] for sample in x]).float()
+        x = x.to(args.device)
+    with torch.inference_mode():
+        outs = {
+            n: getattr(models[n], 'backbone', models[n])(x)[-1].double()
+            for n in forms
+        }
+    expected = outs[forms[0]]
+    for name, out in outs.items():
+        error = ((out - expected).norm() / expected.norm()).item()
+        if not error < TOLERANCE:
+            raise BenchmarkError(
+                f'{forms[0]} and {name} differ by {error:.1e}: this is a bug, '
+                'nothing was timed.'
+            )
+
+
+def _synchronize(device):
+    if torch.device(device).type == 'cuda':
+        torch.cuda.synchronize(device)
+
+
+def _macs(model, size):
+    """Of one image, see :class:`banet.complexity.Counted`."""
+    training = model.training
+    x = torch.zeros(1, 3, *size, device=next(model.parameters()).device)
+    macs = macs_by_module(Counted(model).eval(), x)['']
+    model.train(training)
+    return macs
+
+
+def _peak_memory(name, args, batch, size):
+    """MiB that two steps take at their peak, of a fresh process or GPU."""
+    options = dict(vars(args), compile=False)
+    if torch.device(args.device).type == 'cuda':
+        return _measure_peak(name, options, batch, size)
+    code = (
+        'import json, sys\n'
+        'from banet.benchmark.timing import _measure_peak\n'
+        'print(_measure_peak(*json.loads(sys.argv[1])))'
+    )
+    result = subprocess.run(
+        [sys.executable, '-c', code, json.dumps([name, options, batch, size])],
+        capture_output=True,
+        text=True,
+    )
+    if result.returncode:
+        raise BenchmarkError(result.stderr.strip().splitlines()[-1])
+    return float(result.stdout.split()[-1])
+
+
+def _measure_peak(name, options, batch, size):
+    args = Namespace(**options)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    work = step(build(name, args), args)
+    x = draw(args, batch, tuple(size))
+    on_gpu = torch.device(args.device).type == 'cuda'
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats(args.device)
+        before = torch.cuda.memory_allocated(args.device)
+    else:
+        Path('/proc/self/clear_refs').write_text('5')  # forget the peak
+        before = _resident('VmRSS')
+    work(x)
+    work(x)
+    if on_gpu:
+        peak = torch.cuda.max_memory_allocated(args.device)
+        return (peak - before) / 2**20
+    return _resident('VmHWM') - before
+
+
+def _resident(field):
+    """MiB of the process: VmRSS now, VmHWM at its peak."""
+    status = Path('/proc/self/status').read_text()
+    return int(re.search(rf'{field}:\s+(\d+) kB', status)[1]) / 1024

@@ -1,0 +1,73 @@
+"""Time plain, SE, BAv1, BAv2 and folded BAv2 ResNets side by side.
+
+    python tools/benchmark.py --depth 50 --batch 1 8 --mode infer
+    python tools/benchmark.py --config configs/detection/....py --mode train
+
+All models stand in one process and take turns, so that a busy machine slows
+all of them alike: compare the ratios to the plain network, not the times.
+For inference every model's norms are fused into its convs. With --config the
+whole model is timed: its predictions or its training step, on random images.
+Backbones need no compiled ops of mmcv's.
+"""
+
+import argparse
+import sys
+
+from banet.benchmark import (
+    BenchmarkError,
+    NETWORKS,
+    plot,
+    run,
+    table,
+    write_json,
+)
+from banet.benchmark.report import check_writable
+from banet.launch import LaunchError
+
+
+def parse_args():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add('--config', help='time this whole model, not a backbone')
+    add('--depth', type=int, default=50, help='18, 34, 50, 101 or 152')
+    add('--models', nargs='+', choices=NETWORKS, default=None)
+    add('--batch', type=int, nargs='+', default=[8])
+    add('--size', nargs='+', default=['224'], help='pixels, or HxW')
+    add('--mode', choices=('infer', 'train'), default='infer')
+    add('--dtype', choices=('fp32', 'bf16', 'fp16'), default='fp32')
+    add('--channels-last', action='store_true')
+    add('--compile', action='store_true', help='torch.compile, fullgraph')
+    add('--cuda-graph', action='store_true', help='replay a CUDA graph')
+    add('--norm-eval', action='store_true', help='train with norms in eval')
+    add('--threads', type=int, help='of the CPU')
+    add('--device', default='cpu', help='cpu, cuda, cuda:1, ...')
+    add('--repeats', type=int, default=20, help='timed rounds')
+    add('--out', help='json file for the results')
+    add('--plot', help='PNG of time over batch and over image size')
+    args = parser.parse_args()
+    if args.models is None:
+        absent = 'bav2-straight' if args.config else None
+        absent = {absent, 'bav2-deploy' if args.mode == 'train' else None}
+        args.models = [name for name in NETWORKS if name not in absent]
+    return args
+
+
+def main(args):
+    for path in filter(None, (args.out, args.plot)):
+        check_writable(path)
+    results = run(args)
+    print(table(results))
+    if args.out:
+        write_json(results, args.out)
+    if args.plot:
+        plot(results, args.plot)
+
+
+if __name__ == '__main__':
+    try:
+        main(parse_args())
+    except (BenchmarkError, LaunchError) as error:
+        sys.exit(f'benchmark.py: {error}')
