@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 import subprocess
 import sys
 from argparse import Namespace
@@ -10,15 +11,25 @@ from pathlib import Path
 import pytest
 import torch
 from mmcv import imread
+from mmpretrain.models.backbones import SEResNet
 
-from banet.benchmark import NETWORKS
+from banet.benchmark import NETWORKS, plot
 from banet.benchmark.networks import build
 from banet.benchmark.work import draw, step
 
 ROOT = Path(__file__).parent.parent
 DET = ROOT / 'configs/demo/mask-rcnn_ba-r18_fpn_nuclei.py'
-SMALL = ['--size', '64', '--batch', '2', '--threads', '2', '--repeats', '2']
+SMALL = ['--size', '64', '--batch', '2', '--threads', '2', '--repeats', '1']
 NAMES = ['plain', 'se', 'bav2', 'bav2-deploy']
+
+
+def error_of(name, args, monkeypatch):
+    """What the tool ends with, in this process."""
+    monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(ROOT / 'tools' / name), run_name='__main__')
+    assert isinstance(stop.value.code, str)  # not a status alone
+    return stop.value.code
 
 
 def tool(name, *args, code=()):
@@ -55,40 +66,49 @@ def test_training_and_layouts_are_timed():
     assert '2 threads' in result.stdout and '| bav2 | ' in result.stdout
 
 
-@pytest.mark.parametrize('mode', ['infer', 'train'])
-@pytest.mark.parametrize('name', ['mask-rcnn', 'upernet', 'resnet'])
-def test_a_whole_models_step_is_timed(name, mode):
-    """Of each task; SE stands where the bridge attention stood."""
-    (config,) = (ROOT / 'configs/demo').glob(f'*{name}*.py')
-    models = ['plain', 'bav2'] + (['se'] if name == 'upernet' else [])
-    options = ['--config', config, '--mode', mode, '--models', *models]
-    if name == 'upernet':  # SEResNet has no BasicBlock
-        config = 'fcn_ba-r50-d8_4xb4-80k_ade20k-512x512.py'
-        options[1] = ROOT / 'configs/segmentation' / config
-    result = tool('benchmark.py', *SMALL, *options)
+@pytest.mark.parametrize(
+    'name,mode',
+    [
+        ('mask-rcnn_ba-r18_fpn_nuclei', 'train'),
+        ('upernet_ba-r18_nuclei', 'infer'),
+        ('ba-resnet18_digits', 'infer'),
+    ],
+)
+def test_step_of_a_whole_model_is_timed(name, mode):
+    options = ['--config', ROOT / f'configs/demo/{name}.py', '--mode', mode]
+    result = tool('benchmark.py', *SMALL, *options, '--models', 'bav2')
     assert result.returncode == 0, result.stderr[-2000:]
-    for model in models:
-        assert f'| 64x64 | 2 | {model} | ' in result.stdout
+    assert '| 64x64 | 2 | bav2 | ' in result.stdout
 
 
-def test_step_of_a_whole_model_is_its_own_loss():
-    """A detector's random objects reach its heads: boxes, labels, masks."""
-    args = Namespace(
-        config=str(DET),
-        mode='train',
+def whole(config, mode='train'):
+    """Options as the tool's, for what stands in ``config``."""
+    return Namespace(
+        config=str(config),
+        mode=mode,
         dtype='fp32',
         device='cpu',
         channels_last=False,
         compile=False,
     )
+
+
+def test_squeeze_excite_takes_the_backbones_place_in_a_config():
+    name = 'fcn_ba-r50-d8_4xb4-80k_ade20k-512x512.py'
+    model = build('se', whole(ROOT / 'configs/segmentation' / name))
+    assert type(model.backbone) is SEResNet
+    assert model.backbone.dilations == (1, 1, 2, 4)
+
+
+def test_step_of_a_whole_model_is_its_own_loss():
+    """A detector's random objects reach its heads: boxes, labels, masks."""
+    args = whole(DET)
     model = build('bav2', args)
-    before = {n: p.clone() for n, p in model.named_parameters()}
     step(model, args)(draw(args, 2, (64, 64)))
     still = [n for n, p in model.named_parameters() if p.grad is None]
     assert not still
     head = 'roi_head.mask_head.conv_logits.weight'
     assert dict(model.named_parameters())[head].grad.abs().max() > 0
-    assert all(p.shape == before[n].shape for n, p in model.named_parameters())
 
 
 def test_straight_form_is_the_same_network():
@@ -102,19 +122,18 @@ def test_straight_form_is_the_same_network():
     torch.testing.assert_close(ours, theirs)
 
 
-def test_plot_shows_a_line_per_network(tmp_path):
-    """Of time and ratio, over batch and over size."""
-    picture = tmp_path / 'cost.png'
-    options = ['--batch', '1', '2', '--size', '32', '64', '--repeats', '1']
-    models = ['--models', 'plain', 'bav2', '--depth', '18']
-    result = tool('benchmark.py', *options, *models, '--plot', picture)
-    assert result.returncode == 0, result.stderr[-2000:]
-    height, width, _ = imread(picture).shape
-    assert min(height, width) > 600
-    single = ['--batch', '1', '--size', '32', '--repeats', '1', *models]
-    result = tool('benchmark.py', *single, '--plot', picture)
-    assert result.returncode == 1
-    assert '--plot needs several --batch or --size' in result.stderr
+def test_plot_shows_time_and_ratio_over_batch_and_size(tmp_path):
+    rows = [dict(model=n, ms=9.0, ratio=1.0) for n in NETWORKS]
+    results = [
+        dict(batch=batch, size=[size, size], rows=rows)
+        for batch, size in ((1, 64), (2, 64), (2, 128))
+    ]
+    plot(
+        dict(machine='abacus', options=dict(models=NETWORKS), results=results),
+        tmp_path / 'cost.png',
+    )
+    height, width, _ = imread(tmp_path / 'cost.png').shape
+    assert (height, width) == (704, 1100)  # two panels beside each other
 
 
 def test_it_runs_without_compiled_ops_of_mmcv():
@@ -140,28 +159,46 @@ def test_it_runs_without_compiled_ops_of_mmcv():
         ('--batch 0', '--batch 0 and --repeats 20 must be 1 or more'),
         ('--size 31', '--size 31 is smaller than the stride of the network'),
         ('--size 64by64', '--size 64by64: write 224 or 800x1344'),
-        ('--depth 19', "plain: 'invalid depth 19 for ResNet'. Leave it out"),
+        ('--depth 19', "plain: 'invalid depth 19 for resnet'. Leave it out"),
+        ('--threads 0', '--threads 0 must be 1 or more'),
+        (f'--config {DET} --depth 18', '--depth and --norm-eval are for b'),
+        (f'--config {DET} --models se', 'se in '),
+        ('--config {plain}', 'has the backbone ResNet: name a config with'),
+        ('--out .', '. is a folder'),
         ('--cuda-graph', '--cuda-graph needs --device cuda'),
         ('--config missing.py', 'missing.py does not exist'),
         ('--mode train --models bav2-deploy', 'bav2-deploy is for inference'),
         (f'--config {DET} --compile', '--compile and --cuda-graph are for'),
+        ('--plot cost.png', '--plot needs several --batch or --size'),
         ('--out nowhere/times.json', 'the folder nowhere is missing'),
         ('--config {empty}', 'config.py has no model.backbone: name a config'),
         (
             f'--config {DET} --models bav2-straight',
-            'no model bav2-straight: ch',
+            'no model bav2-straight in the place of BAResNet: choo',
         ),
     ],
 )
 def test_bad_options_of_the_benchmark_end_in_one_line(
-    options, message, tmp_path
+    options, message, tmp_path, monkeypatch
 ):
     empty = tmp_path / 'config.py'
     empty.write_text('model = dict()')
-    result = tool('benchmark.py', *options.format(empty=empty).split())
-    assert result.returncode == 1
-    assert message in result.stderr.splitlines()[-1]
-    assert 'Traceback' not in result.stderr
+    plain = tmp_path / 'plain.py'
+    plain.write_text(
+        "_base_ = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'"
+    )
+    options = options.format(empty=empty, plain=plain).split()
+    assert message in error_of('benchmark.py', options, monkeypatch)
+
+
+def test_bad_options_end_a_real_process_with_one_line():
+    for name, options in (
+        ('benchmark.py', ['--batch', '0']),
+        ('get_flops.py', ['missing.py']),
+    ):
+        result = tool(name, *options)
+        assert (result.returncode, result.stdout) == (1, '')
+        assert result.stderr.count('\n') == 1
 
 
 @pytest.mark.parametrize(
@@ -202,11 +239,10 @@ def test_flops_are_the_papers(config, expected):
         ([DET, '--shape', '16', '64'], '--shape 16 64 is smaller than the st'),
     ],
 )
-def test_bad_options_of_get_flops_end_in_one_line(args, message, tmp_path):
+def test_bad_options_of_get_flops_end_in_one_line(
+    args, message, tmp_path, monkeypatch
+):
     empty = tmp_path / 'config.py'
     empty.write_text('model = dict()')
     args = [str(arg).format(empty=empty) for arg in args]
-    result = tool('get_flops.py', *args)
-    assert result.returncode == 1
-    assert message in result.stderr.splitlines()[-1]
-    assert 'Traceback' not in result.stderr
+    assert message in error_of('get_flops.py', args, monkeypatch)

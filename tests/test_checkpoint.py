@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -317,6 +318,61 @@ def test_attention_is_dropped_only_on_request(tmp_path):
     result = tool('convert_checkpoint.py', *args, cwd=tmp_path)
     assert 'left out: the attention (this is another network' in result.stdout
     assert set(torch.load(tmp_path / 'tv.pth')) == set(classifier(None))
+    with pytest.raises(CheckpointError, match='no names for a network with n'):
+        convert(
+            *(tmp_path / 'ba.pth', tmp_path / 'ref.pth', 'reference'),
+            drop_attention=True,
+        )
+
+
+def test_folded_weights_are_recognised_and_not_renamed(tmp_path):
+    model = bridged()
+    model.switch_to_deploy()
+    torch.save(model.state_dict(), tmp_path / 'folded.pth')
+    text = open_checkpoint(tmp_path / 'folded.pth').describe()
+    assert re.search('attention +bridge attention, folded in 8 blocks', text)
+    assert re.search('form +deploy: norms fused', text)
+    for to in ('reference', 'torchvision'):
+        with pytest.raises(CheckpointError, match=r'is folded \(the deploy'):
+            convert(
+                *(tmp_path / 'folded.pth', tmp_path / 'out.pth', to),
+                task='backbone',
+                drop_attention=to == 'torchvision',
+            )
+
+
+def test_what_is_left_out_of_a_detector_is_told(tmp_path):
+    torch.save(
+        {'neck.conv.weight': torch.ones(2), **mm(classifier())},
+        tmp_path / 'det.pth',
+    )
+    args = 'det.pth', 'bare.pth', '--task', 'backbone'
+    result = tool('convert_checkpoint.py', *args, cwd=tmp_path)
+    assert 'left out: neck, the classifier\n' in result.stdout
+
+
+def test_written_files_hold_plain_values_only(tmp_path):
+    """As mmseg's metrics are numpy's, which only code could restore."""
+    meta = dict(
+        epoch=np.int64(3),
+        hook_msgs=dict(best_score=np.float64(0.5), names=('a', np.ones(2))),
+    )
+    raw = dict(state_dict=mm(classifier()), meta=meta)
+    torch.save(raw, tmp_path / 'source.pth')
+    convert(tmp_path / 'source.pth', tmp_path / 'mm.pth')
+    written = torch.load(tmp_path / 'mm.pth', weights_only=True)['meta']
+    assert written['hook_msgs'] == dict(best_score=0.5, names=['a'])
+    assert (written['epoch'], type(written['epoch'])) == (3, int)
+
+
+def test_api_leaves_out_a_tensor_of_another_shape(tmp_path):
+    """A network of grey images, as upstream's loader does."""
+    source = bridged()
+    torch.save(source.state_dict(), tmp_path / 'rgb.pth')
+    model = BAResNet(18, attention=V2, in_channels=1, **NARROW)
+    report = banet.load_weights(model, tmp_path / 'rgb.pth')
+    assert [text.split()[0] for text in report.mismatched] == ['conv1.weight']
+    assert torch.equal(model.bn1.weight, source.bn1.weight)
 
 
 def test_inspect_tells_what_a_training_of_mmengines_wrote(tmp_path):
@@ -386,6 +442,17 @@ def truncated(path):
     path.write_bytes(path.read_bytes()[:-5000])
 
 
+def truncated_pickle(path):
+    torch.save(classifier(), path, _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def without_one_conv(path):
+    state_dict = classifier()
+    del state_dict['layer1.0.conv2.weight']
+    torch.save(state_dict, path)
+
+
 def zip_of_something_else(path):
     import zipfile
 
@@ -409,6 +476,8 @@ def squeeze_excite(path):
 
 BAD = {
     'truncated': (truncated, 'is not a checkpoint|damaged'),
+    'truncated pickle': (truncated_pickle, 'damaged|would run code'),
+    'not whole': (without_one_conv, 'it lacks layer1.0.conv2.weight'),
     'zip of something else': (zip_of_something_else, 'damaged or no checkp'),
     'HTML': (
         lambda path: path.write_text('<!DOCTYPE html><html></html>'),
@@ -542,7 +611,7 @@ def test_full_disk_leaves_nothing(tmp_path):
 UNPRIVILEGED = 65534  # nobody
 
 
-@pytest.mark.parametrize('what', ['source', 'target'])
+@pytest.mark.parametrize('what', ['source', 'target', 'closed folder'])
 def test_no_permission_is_named(what, tmp_path):
     """In a real process, which gives up root's rights if it has them."""
     source, folder = tmp_path / 'source.pth', tmp_path / 'folder'
@@ -561,7 +630,7 @@ def test_no_permission_is_named(what, tmp_path):
         if path.stat().st_uid == os.geteuid() and len(path.parts) > 2:
             path.chmod(0o755)
     (source if what == 'source' else folder).chmod(
-        0o000 if what == 'source' else 0o555
+        0o555 if what == 'target' else 0o000
     )
     result = subprocess.run(
         [sys.executable, '-c', code, source, folder / 'out.pth'],

@@ -1,6 +1,7 @@
 """The deploy form computes what eval mode does, wherever it is used."""
 
 import copy
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -23,8 +24,9 @@ from test_loading import (
     V2,
     WAYS,
 )
+from torch import nn
 
-from banet import BAResNet
+from banet import BAResNet, BridgeAttentionV2
 from banet.deploy import FoldedAttention
 
 ROOT = Path(__file__).parent.parent
@@ -190,6 +192,53 @@ def test_norm_that_is_no_fixed_map_is_refused_and_nothing_changes(norm_cfg):
     assert list(model.state_dict()) == before
 
 
+class OtherIntegration(BridgeAttentionV2):
+    """Calculates something else than its parent, whose linear_terms it has."""
+
+    def integrate(self, reduced):
+        return super().integrate(reduced).square()
+
+
+class OwnConvs(nn.Module):
+    """A user's attention with a BN that does not follow its conv directly."""
+
+    def __init__(self, in_channels, channels, norm_cfg):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels[-1], channels, 1)
+        self.bn = nn.BatchNorm2d(channels)
+
+    def forward(self, pooled):
+        x = self.conv(pooled[-1][:, :, None, None]).relu()
+        return self.bn(x).sigmoid()
+
+
+@pytest.mark.parametrize('kind', [OtherIntegration, OwnConvs])
+@pytest.mark.parametrize('depth', [18, 50])
+def test_foreign_attention_stays_as_it_is(kind, depth):
+    MODELS.register_module(module=kind, force=True)
+    attention = dict(type=kind.__name__)
+    model = calibrated(bridged(depth, attention=attention), torch.float64)
+    with torch.no_grad():
+        expected = model(images(torch.float64))[-1].clone()
+        model.switch_to_deploy()
+        out = model(images(torch.float64))[-1]
+    assert relative(out, expected) < 1e-12
+    assert type(model.layer1[0].attention) is kind
+
+
+def test_deployed_model_can_be_copied_and_pickled():
+    model = calibrated(bridged(50))
+    model.switch_to_deploy()
+    model.to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        expected = model(images())[-1]
+        for other in (
+            copy.deepcopy(model),
+            pickle.loads(pickle.dumps(model)),
+        ):
+            assert torch.equal(other(images())[-1], expected)
+
+
 def test_conv_that_makes_its_own_weights_is_refused():
     model = BAResNet(18, conv_cfg=dict(type='ConvWS'), **NARROW)
     with pytest.raises(ValueError, match=r'conv1 \(ConvWS2d\) cannot be fol'):
@@ -264,7 +313,9 @@ def test_deploy_tool_writes_checkpoint_and_config(digits_model, tmp_path):
         other = MODELS.build(deployed.model)
     load_checkpoint(other, str(out), map_location='cpu', strict=True)
     assert relative(logits(other, images()), logits(model, images())) < 1e-5
-    assert torch.load(out)['meta']['epoch'] == 3
+    meta = torch.load(out, weights_only=True)['meta']
+    assert meta['epoch'] == 3
+    assert 'deploy=True' in meta['cfg']
 
 
 def test_mmpretrains_own_tool_folds_our_models(digits_model, tmp_path):
@@ -290,6 +341,7 @@ def test_mmpretrains_own_tool_folds_our_models(digits_model, tmp_path):
         (lambda a: a.__setitem__(1, 'missing.pth'), 'missing.pth does not ex'),
         (lambda a: a.__setitem__(0, 'missing.py'), 'missing.py does not ex'),
         (lambda a: a.__setitem__(2, a[1]), 'exists; --force'),
+        (lambda a: a.__setitem__(2, 'out.py'), 'out.py is the name of the co'),
         (
             lambda a: a.__setitem__(0, DET),
             'trained.pth does not fit',

@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmdet.models.backbones import ResNetV1d as DetResNetV1d
 from mmengine.logging import MMLogger
-from mmengine.registry import MODELS
+from mmengine.registry import DefaultScope, MODELS
 from mmengine.runner import load_checkpoint, Runner
 from mmpretrain.models.backbones import ResNet, ResNetV1c, ResNetV1d, ResNeXt
 from mmseg.models.backbones import ResNetV1c as SegResNetV1c
@@ -304,6 +304,20 @@ def test_deep_stems_of_mmdet_and_mmseg_load_exactly(theirs, ours, dilated):
         assert torch.equal(model(images())[-1], base(images())[-1])
 
 
+@pytest.mark.parametrize('theirs', [SegResNetV1c, ResNetV1c])
+def test_group_norms_of_deep_stems_load(theirs):
+    """mmseg numbers them, mmpretrain calls them gn."""
+    norm = dict(type='GN', num_groups=4)
+    base = trained(theirs(depth=50, norm_cfg=norm, **NARROW))
+    base.eval()
+    model = bridged(50, BAResNetV1c, dict(V2, **LN), norm_cfg=norm).eval()
+    report = model.coverage(base.state_dict())
+    assert report.loaded == report.expected and not report.unexpected
+    model.load_state_dict(base.state_dict(), strict=False)
+    with torch.no_grad():
+        assert torch.equal(model(images())[-1], base(images())[-1])
+
+
 def test_dilated_shortcuts_load_into_strided_ones_and_back():
     """The same weights, but mmpretrain numbers them by the stride."""
     dilated = dict(strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4))
@@ -498,3 +512,18 @@ def test_weights_of_another_network_are_refused(
         assert error.match(message)
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name]), name
+
+
+def test_bare_weights_in_a_whole_model_are_refused_with_the_remedy():
+    """By load_from: the backbone sees only the names below its own."""
+    backbone = dict(type='BAResNet', depth=18, **NARROW)
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model = MODELS.build(dict(type='ImageClassifier', backbone=backbone))
+    with pytest.raises(ValueError) as error:
+        model.load_state_dict(plain().state_dict(), strict=False)
+    for message in (
+        "none of their names begins with 'backbone.'",
+        'the model has: backbone.layer1.0.conv1.weight',
+        'a bare backbone, which load_from does not',
+    ):
+        assert error.match(message)

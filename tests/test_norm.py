@@ -190,6 +190,7 @@ def hooked():
     [
         (nn.BatchNorm2d(4), torch.float32, True),
         (nn.BatchNorm2d(4), torch.bfloat16, False),  # autocast
+        (nn.BatchNorm2d(4).bfloat16(), torch.bfloat16, False),
         (nn.BatchNorm2d(4, affine=False), torch.float32, False),
         (nn.BatchNorm2d(4, track_running_stats=False), torch.float32, False),
         (nn.SyncBatchNorm(4), torch.float32, False),
@@ -204,13 +205,42 @@ def test_only_torchs_own_batch_norm_is_replaced(norm, dtype, takes):
     assert is_affine_here(norm, y) == takes
 
 
-def test_hooks_on_the_last_norm_still_run():
+@pytest.mark.parametrize('norm_eval', [True, False])
+@pytest.mark.parametrize('layer', ['bn3', 'conv3'])
+def test_hooks_on_the_last_layers_see_their_map_once(layer, norm_eval):
     """As tools that look at feature maps set them."""
     seen = []
-    block = stage(50, V2, False, torch.float32)[1]
-    block.bn3.register_forward_hook(lambda *args: seen.append(args[2].shape))
+    block = stage(50, V2, norm_eval, torch.float32)[1]
+    getattr(block, layer).register_forward_hook(
+        lambda *args: seen.append(args[2].shape)
+    )
     block(torch.rand(2, 128, 4, 4, requires_grad=True))
     assert seen == [(2, 128, 4, 4)]
+
+
+@pytest.mark.parametrize('norm_eval', [True, False])
+def test_what_a_hook_changes_reaches_the_gate(norm_eval, monkeypatch):
+    block = stage(50, V2, norm_eval, torch.float64)[1]
+    block.conv3.register_forward_hook(lambda m, args, out: out + 1)
+    x = torch.rand(4, 128, 4, 4, requires_grad=True).double()
+    out, _, _ = run(block, x, True, monkeypatch)
+    expected, _, _ = run(block, x, False, monkeypatch)
+    assert relative(out, expected) < 1e-12
+
+
+def test_frozen_norm_gives_the_other_gradients(monkeypatch):
+    """As norm_cfg=dict(requires_grad=False) does."""
+    block = stage(50, V2, False, torch.float64)[1]
+    block.bn3.requires_grad_(False)
+    x = torch.rand(4, 128, 4, 4, requires_grad=True).double()
+    grads = []
+    for fused in (True, False):
+        with monkeypatch.context() as patch:
+            if not fused:
+                patch.setattr('banet.block.is_affine_here', lambda *a: False)
+            out = copy.deepcopy(block)(x).square().sum()
+        grads.append(torch.autograd.grad(out, x)[0])
+    assert relative(*grads) < 1e-12
 
 
 def test_one_value_per_channel_is_torchs_error():

@@ -32,7 +32,7 @@ def parse_args():
     )
     add = parser.add_argument
     add('--config', help='time this whole model, not a backbone')
-    add('--depth', type=int, default=50, help='18, 34, 50, 101 or 152')
+    add('--depth', type=int, help='18, 34, 50 (default), 101 or 152')
     add('--models', nargs='+', choices=NETWORKS, default=None)
     add('--batch', type=int, nargs='+', default=[8])
     add('--size', nargs='+', default=['224'], help='pixels, or HxW')

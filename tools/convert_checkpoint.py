@@ -66,8 +66,9 @@ def main(args):
     print(f'read {args.source}')
     print(checkpoint.describe())
     left = list(checkpoint.dropped)
-    if args.to != 'mm' or args.task == 'cls':
-        left += sorted({name.split('.')[0] for name in checkpoint.rest})
+    left += sorted({name.split('.')[0] for name in checkpoint.rest})
+    if args.task == 'backbone' and checkpoint.classifier:
+        left.append('the classifier')
     if args.drop_attention and checkpoint.attention:
         left.append('the attention (this is another network now)')
     if left:

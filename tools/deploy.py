@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from mmengine.registry import init_default_scope, MODELS
 
-from banet.files import check_target, CheckpointError, read, write
+from banet.files import check_target, CheckpointError, plain, read, write
 from banet.launch import LaunchError, load_config
 
 TOLERANCE = 1e-4  # relative, float32; a wrong fold is off by far more
@@ -21,6 +21,8 @@ TOLERANCE = 1e-4  # relative, float32; a wrong fold is off by far more
 
 def build(config):
     init_default_scope(config.get('default_scope', 'mmengine'))
+    if 'model' not in config:
+        raise LaunchError(f'{config.filename} has no model to deploy.')
     model = MODELS.build(config.model)
     if not hasattr(getattr(model, 'backbone', None), 'switch_to_deploy'):
         raise LaunchError(
@@ -33,6 +35,11 @@ def build(config):
 def main(args):
     target = Path(args.out)
     written = target.with_suffix('.py')
+    if target == written:
+        raise CheckpointError(
+            f'{target} is the name of the config that is written beside the '
+            f'checkpoint: name {target.with_suffix(".pth")}.'
+        )
     check_target(target, args.force)
     check_target(written, args.force)
     config = load_config(args.config)
@@ -48,7 +55,10 @@ def main(args):
     backbone, x = model.backbone, torch.randn(2, 3, 96, 128)
     with torch.no_grad():
         expected = [out.clone() for out in backbone(x)]
-        backbone.switch_to_deploy()
+        try:
+            backbone.switch_to_deploy()
+        except ValueError as error:
+            raise CheckpointError(f'{args.config}: {error}') from error
         errors = [
             ((a - b).norm() / b.norm()).item()
             for a, b in zip(backbone(x), expected, strict=True)
@@ -58,10 +68,11 @@ def main(args):
             f'the folded backbone differs by {max(errors):.1e} (relative); '
             'nothing was written. Are there NaN in the checkpoint?'
         )
-    meta = checkpoint.get('meta', {})
-    write(dict(meta=meta, state_dict=model.state_dict()), target, args.force)
     config.model.backbone.deploy = True
     config.model.backbone.init_cfg = None
+    # Upstream's inferencers build the model from the config in the meta.
+    meta = {**plain(checkpoint.get('meta', {})), 'cfg': config.pretty_text}
+    write(dict(meta=meta, state_dict=model.state_dict()), target, args.force)
     config.dump(written)
     print(f'largest relative difference of a stage: {max(errors):.1e}')
     print(f'wrote {target} and {written}')

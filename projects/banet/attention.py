@@ -189,7 +189,7 @@ class BridgeAttention(BaseModule):
             that follows their sum, None if it is part of them. None instead
             of the tuple if they are no affine maps.
         """
-        raise NotImplementedError
+        return None
 
     def neutral(self) -> tuple[dict[str, Tensor], float]:
         """The state in which the gate is the same for every image.

@@ -11,7 +11,7 @@ from mmengine.registry import MODELS
 from torch import nn, Tensor
 
 from .deploy import check_foldable, fold, FoldedAttention, is_pointwise
-from .norm import affine_on, is_affine_here, is_fixed
+from .norm import affine_on, has_hooks, is_affine_here, is_fixed
 from .ops import gated_add, gated_norm_add, plain_only, spatial_mean
 
 
@@ -116,11 +116,13 @@ class BridgeMixin:
         if self.deploy:
             return
         check_foldable(self)
+        # Aside, for mmcv would fuse what follows each other in it, too.
+        attention, self.attention = self.attention, None
         fuse_conv_bn(self)
         convs, norms = zip(*self._layers())
         fused = all(isinstance(norm, nn.Identity) for norm in norms)
         exact = fused and is_pointwise(convs[-1])
-        self.attention = fold(self.attention, convs[-1] if exact else None)
+        self.attention = fold(attention, convs[-1] if exact else None)
         self.folded = fused and isinstance(self.attention, FoldedAttention)
         self.deploy = True
 
@@ -174,7 +176,7 @@ class BridgeMixin:
         if self._gates_inside(norm, y):
             means = (
                 _through(conv, pooled[-1])
-                if is_pointwise(conv)
+                if is_pointwise(conv) and not has_hooks(conv)
                 else spatial_mean(y)
             )
             scale, shift, y, out = affine_on(norm, y, means)
@@ -196,8 +198,7 @@ class BridgeMixin:
         norm(y) is not kept, and its memory takes the result.
         """
         return (
-            self.training
-            and y.requires_grad
+            y.requires_grad
             and torch.is_grad_enabled()
             and not plain_only()
             and is_affine_here(norm, y)
@@ -215,6 +216,7 @@ class BridgeMixin:
             (self.deploy or self.training)
             and is_fixed(norm)
             and is_pointwise(conv)
+            and not has_hooks(conv, norm)
         )
 
     def _gate(self, pooled, out):

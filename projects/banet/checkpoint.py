@@ -12,11 +12,19 @@ from pathlib import Path
 from typing import Any, Union
 
 import torch
+from mmengine.runner.checkpoint import load_state_dict
 from torch import nn, Tensor
 
 from . import names
-from .files import check_target, CheckpointError, read, sha256, write
-from .loading import LoadingMixin, LoadReport, shorten
+from .files import (
+    check_target,
+    CheckpointError,
+    plain,
+    read,
+    sha256,
+    write,
+)
+from .loading import is_folded, LoadingMixin, LoadReport, shorten
 from .version import __version__
 
 # What wraps the weights in a file; the last ones are means over the training.
@@ -90,6 +98,8 @@ class Checkpoint:
     def attention(self) -> Union[str, None]:
         """Class of the attention, None in a plain ResNet."""
         inner = [n for n in self.backbone if '.attention.' in n]
+        if any('.attention.reduction.' in n for n in inner):
+            return 'bridge attention, folded'
         if any('.attention.selection.' in n for n in inner):
             return 'BridgeAttentionV2'
         if any('.attention.norms.' in n for n in inner):
@@ -146,6 +156,8 @@ class Checkpoint:
             else 'unknown',
             **self.info,
         }
+        if is_folded(self.backbone):
+            lines['form'] = 'deploy: norms fused, attention folded'
         if self.rest:
             lines['other parts'] = ', '.join(
                 sorted({name.split('.')[0] for name in self.rest})
@@ -177,6 +189,7 @@ class Checkpoint:
 
     def to_reference(self, task: str = 'cls') -> dict[str, Tensor]:
         """State dict under the names of the authors' BAv2 repository."""
+        self._not_folded()
         if self.attention not in ('BridgeAttentionV1', 'BridgeAttentionV2'):
             raise CheckpointError(
                 'the authors have no names for a network with '
@@ -195,6 +208,7 @@ class Checkpoint:
         self, task: str = 'cls', drop_attention: bool = False
     ) -> dict[str, Tensor]:
         """State dict under the names of torchvision's plain ResNets."""
+        self._not_folded()
         plain = self
         if self.attention:
             if not drop_attention:
@@ -219,6 +233,13 @@ class Checkpoint:
             return {}
         self._needs_classifier()
         return {f'fc.{n}': v for n, v in self.classifier.items()}
+
+    def _not_folded(self):
+        if is_folded(self.backbone):
+            raise CheckpointError(
+                'it is folded (the deploy form), which other libraries have '
+                'no names for: convert the checkpoint that it was made of.'
+            )
 
     def _needs_classifier(self):
         if not self.classifier:
@@ -263,7 +284,7 @@ def recognise(raw: Any, ema: bool = False) -> Checkpoint:
     """Find the (BA-)ResNet in what a file holds.
 
     Raises:
-        CheckpointError: There is none, or not a whole one.
+        CheckpointError: There is none, or one that lacks convs.
     """
     found, wrapper, dropped = _unwrap(raw, ema)
     module = all(name.startswith('module.') for name in found)
@@ -358,7 +379,20 @@ def _ours(inner):
             f'{shorten(foreign)}: no part of a ResNet or a BA-ResNet. Is it '
             'a ResNet with another attention?'
         )
-    blocks = {n.rsplit('.conv1.', 1)[0] for n in inner if '.conv1.' in n}
+    blocks = {n.rsplit('.', 2)[0] for n in backbone if '.conv' in n}
+    blocks = {n for n in blocks if n.startswith('layer')}
+    last = 3 if 'layer1.0.conv3.weight' in backbone else 2
+    missing = [
+        f'{block}.conv{i}.weight'
+        for block in sorted(blocks)
+        for i in range(1, last + 1)
+        if f'{block}.conv{i}.weight' not in backbone
+    ]
+    if missing:
+        raise CheckpointError(
+            f'it is not whole, it lacks {shorten(missing)}. Take the whole '
+            'checkpoint.'
+        )
     holding = {n.split('.attention.')[0] for n in backbone if '.att' in n}
     lacking = sorted(blocks - holding)
     if holding and lacking:
@@ -455,9 +489,11 @@ def convert(
             'depth': chosen.depth,
             'version': __version__,
         }
-        content = dict(meta=meta, state_dict=chosen.to_mm(task))
+        content = dict(meta=plain(meta), state_dict=chosen.to_mm(task))
     elif to == 'reference':
-        content = dict(model=checkpoint.to_reference(task), **checkpoint.info)
+        content = dict(
+            model=chosen.to_reference(task), **plain(checkpoint.info)
+        )
     else:
         content = checkpoint.to_torchvision(task, drop_attention)
     return checkpoint, write(content, target, force, publish)
@@ -489,5 +525,6 @@ def load_weights(
         )
     weights = open_checkpoint(path, trust).to_mm('backbone')
     report = backbone.coverage(weights)
-    backbone.load_state_dict(weights, strict=False)
+    # mmengine's, which leaves out tensors of another shape, as everywhere.
+    load_state_dict(backbone, weights)
     return report

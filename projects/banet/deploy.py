@@ -71,7 +71,7 @@ def fold(
     Returns:
         nn.Module: :class:`FoldedAttention`, or ``attention`` itself.
     """
-    if not hasattr(attention, 'linear_terms'):
+    if not _says_how_it_folds(attention):
         return attention
     # In float64: the products are rounded once, to the dtype they had.
     terms = copy.deepcopy(attention).double().linear_terms()
@@ -93,6 +93,19 @@ def fold(
     )
 
 
+def _says_how_it_folds(attention):
+    """Whether its ``linear_terms`` is about what it really calculates.
+
+    A subclass that overrides the calculation alone would fold as its parent.
+    """
+    for cls in type(attention).__mro__:
+        if 'linear_terms' in vars(cls):
+            return True
+        if 'integrate' in vars(cls) or 'forward' in vars(cls):
+            return False
+    return False
+
+
 def is_pointwise(conv: nn.Module) -> bool:
     """Whether ``conv`` is 1x1 and does the same to every pixel."""
     return (
@@ -107,11 +120,15 @@ def is_pointwise(conv: nn.Module) -> bool:
 def check_foldable(module: nn.Module) -> None:
     """Raise ValueError if not every layer of ``module`` can be fused.
 
+    But for those in an attention, which may stay as they are.
+
     Raises:
         ValueError: A batch norm has no running statistics or no weights, or
             a conv makes its weights itself, such as ConvWS.
     """
     for name, layer in module.named_modules():
+        if 'attention' in name.split('.'):
+            continue
         if isinstance(layer, _BatchNorm) and (
             layer.running_mean is None or layer.weight is None
         ):

@@ -6,7 +6,7 @@ import os
 import pickle
 import re
 import zipfile
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any, Union
 
@@ -58,13 +58,14 @@ def check_file(path: Union[str, Path]) -> None:
     writes them, or ``.safetensors``.
     """
     path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(
-            f'{path} is a folder, not a checkpoint.'
-            if path.is_dir()
-            else f'checkpoint {path} does not exist (looked in {os.getcwd()}).'
-        )
     try:
+        if not path.is_file():
+            raise CheckpointError(
+                f'{path} is a folder, not a checkpoint.'
+                if path.is_dir()
+                else f'checkpoint {path} does not exist (looked in '
+                f'{os.getcwd()}).'
+            )
         with open(path, 'rb') as file:
             magic = file.read(4)
     except OSError as error:
@@ -122,8 +123,13 @@ def read(path: Union[str, Path], trust: bool = False) -> Any:
     except Exception as error:  # whatever a damaged file raises
         raise CheckpointError(
             f'{path} is damaged or no checkpoint: '
-            f'{str(error).strip().splitlines()[0]}. Fetch it again.'
+            f'{_reason(error)}. Fetch it again.'
         ) from error
+
+
+def _reason(error):
+    """First line of what an error says, or its name if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _read_safetensors(path):
@@ -134,6 +140,26 @@ def _read_safetensors(path):
             f'{path} needs the package safetensors: pip install safetensors.'
         ) from error
     return load_file(path)
+
+
+def plain(value: Any) -> Any:
+    """``value`` without what only code could restore: see :func:`read`.
+
+    Keeps texts, numbers, None, and dicts and lists of them; numpy's numbers
+    become Python's, anything else is left out.
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items() if _can_be_plain(v)}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value if _can_be_plain(v)]
+    return value
+
+
+def _can_be_plain(value):
+    kinds = (str, int, float, bool, type(None), np.generic, dict, list, tuple)
+    return isinstance(value, kinds)
 
 
 def sha256(path: Union[str, Path]) -> str:
@@ -148,14 +174,18 @@ def sha256(path: Union[str, Path]) -> str:
 def check_target(path: Union[str, Path], force: bool = False) -> None:
     """Raise CheckpointError if ``path`` must not or cannot be written."""
     path = Path(path)
-    if path.is_dir():
-        raise CheckpointError(f'{path} is a folder: name a file in it.')
-    if not path.parent.is_dir():
-        raise CheckpointError(f'the folder {path.parent} does not exist.')
-    if path.exists() and not force:
-        raise CheckpointError(
-            f'{path} exists; --force (force=True) replaces it.'
-        )
+    try:
+        if path.is_dir():
+            problem = f'{path} is a folder: name a file in it.'
+        elif not path.parent.is_dir():
+            problem = f'the folder {path.parent} does not exist.'
+        elif path.exists() and not force:
+            problem = f'{path} exists; --force (force=True) replaces it.'
+        else:
+            return
+    except OSError as error:  # a folder that may not be entered, a long name
+        problem = f'{path} cannot be written: {error}.'
+    raise CheckpointError(problem)
 
 
 def write(
@@ -195,9 +225,10 @@ def write(
     # torch's zip writer raises RuntimeError where the disk is full.
     except (OSError, RuntimeError) as error:
         raise CheckpointError(
-            f'{path} cannot be written: {str(error).splitlines()[0]}. '
+            f'{path} cannot be written: {_reason(error)}. '
             'Nothing was left there.'
         ) from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):  # none was made, or the disk is read-only
+            unfinished.unlink()
     return path

@@ -125,8 +125,12 @@ class LoadingMixin:
         """Give the backbone's entries of ``state_dict`` their own names."""
         found = _below(state_dict, prefix)
         ours = names.to_ours(found)
-        shifted = names.shift_downsample(ours.values(), self.state_dict())
-        ours = {old: shifted.get(new, new) for old, new in ours.items()}
+        own = self.state_dict()
+        adapted = {
+            **names.shift_downsample(ours.values(), own),
+            **names.name_stem_norms(ours.values(), own),
+        }
+        ours = {old: adapted.get(new, new) for old, new in ours.items()}
         moved = {
             new: state_dict.pop(prefix + old)
             for old, new in ours.items()
@@ -152,7 +156,13 @@ class LoadingMixin:
             n for n in own if n in found and found[n].shape != own[n]
         ]
         loaded = [n for n in expected if n in found and n not in mismatched]
-        if any(name in own for name in found):
+        if prefix and not found:
+            # A child is given only the names below its own.
+            problem = (
+                f"none of their names begins with '{prefix}': they may be "
+                'those of a bare backbone, or stand deeper.'
+            )
+        elif any(name in own for name in found):
             problem = _problem_of_blocks(blocks, own, found, mismatched)
         else:
             problem = 'not one tensor of the backbone is among them.'
@@ -246,7 +256,8 @@ def _remedy(state_dict, probe):
     )
 
 
-def _is_folded(names):
+def is_folded(names) -> bool:
+    """Whether they are the names of a deploy form, without a prefix."""
     return any(
         '.attention.reduction.' in n or n.endswith('.conv1.bias')
         for n in names
@@ -255,12 +266,12 @@ def _is_folded(names):
 
 def _problem_of_blocks(blocks, own, found, mismatched):
     """Why the residual blocks in ``found`` are not the model's, or None."""
-    if _is_folded(found) and not _is_folded(own):
+    if is_folded(found) and not is_folded(own):
         return (
             'they are folded (the deploy form) and the model is not: set '
             'deploy=True in its backbone.'
         )
-    if _is_folded(own) and not _is_folded(found):
+    if is_folded(own) and not is_folded(found):
         return (
             'they are not folded and the model is (deploy=True): fold them '
             'with tools/deploy.py, or build the model without deploy, load '
@@ -311,8 +322,7 @@ def _problem_of_blocks(blocks, own, found, mismatched):
         return (
             f'they hold the attention of {len(holding)} blocks but not that '
             f'of {len(lacking)}: {shorten(lacking, 8)}. Take the whole '
-            'checkpoint, or drop all of its attention, with '
-            f'{CONVERT} --drop-attention.'
+            'checkpoint.'
         )
     for name in ours:
         if name in holding:

@@ -78,6 +78,23 @@ def to_reference(names: Iterable[str]) -> dict[str, str]:
     return renamed
 
 
+def name_stem_norms(names: Iterable[str], own: Iterable[str]):
+    """Map a deep stem's norms to the names that ``own`` has.
+
+    mmdet and mmseg number them (``stem.1``), mmpretrain names them by their
+    kind, ``bn`` or ``gn``.
+
+    Args, Returns: those of :func:`shift_downsample`.
+    """
+    own = set(own)
+    renamed = {name: name.replace('.bn.', '.gn.') for name in names}
+    return {
+        name: new
+        for name, new in renamed.items()
+        if name.startswith('stem.') and name not in own and new in own
+    }
+
+
 def shift_downsample(names: Iterable[str], own: Iterable[str]):
     """Map names of average-pooled shortcuts to those that ``own`` has.
 

@@ -21,10 +21,18 @@ HOOKS = (
 )
 
 
+def has_hooks(*modules: nn.Module) -> bool:
+    """Whether someone looks at, or changes, what the modules calculate."""
+    return any(getattr(m, hooks) for m in modules for hooks in HOOKS)
+
+
 def is_fixed(norm: nn.Module) -> bool:
-    """Whether ``norm`` maps every image alike, whatever else is in a batch."""
-    return isinstance(norm, nn.Identity) or (
-        isinstance(norm, _BatchNorm)
+    """Whether ``norm`` is one affine map for all images.
+
+    Known of PyTorch's own classes: others may do more in their forward pass.
+    """
+    return type(norm) is nn.Identity or (
+        type(norm) in (nn.BatchNorm2d, nn.SyncBatchNorm)
         and not norm.training
         and norm.running_mean is not None
     )
@@ -32,7 +40,7 @@ def is_fixed(norm: nn.Module) -> bool:
 
 def affine(norm: nn.Module) -> Optional[tuple[Tensor, Tensor]]:
     """Scale and shift of a batch norm in eval mode; None for other norms."""
-    if not isinstance(norm, _BatchNorm):
+    if not isinstance(norm, _BatchNorm) or norm.weight is None:
         return None
     scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     return scale, norm.bias - norm.running_mean * scale
@@ -41,8 +49,9 @@ def affine(norm: nn.Module) -> Optional[tuple[Tensor, Tensor]]:
 def is_affine_here(norm: nn.Module, y: Tensor) -> bool:
     """Whether :func:`affine_on` can take the place of ``norm(y)``.
 
-    It can for PyTorch's own BatchNorm2d without hooks, in one precision. Only
-    on the CPU, where it was measured to be faster.
+    It can for PyTorch's own BatchNorm2d without hooks. In full precision
+    only: half would lose digits of the variance's derivative. On the CPU
+    only, where it was measured to be faster.
     """
     return (
         type(norm) is nn.BatchNorm2d
@@ -50,8 +59,9 @@ def is_affine_here(norm: nn.Module, y: Tensor) -> bool:
         and norm.running_mean is not None
         and y.device.type == 'cpu'
         and y.dtype == norm.weight.dtype == norm.running_mean.dtype
+        and y.dtype in (torch.float32, torch.float64)
         and y.numel() > y.shape[1]  # else torch names what is missing
-        and not any(getattr(norm, hooks) for hooks in HOOKS)
+        and not has_hooks(norm)
     )
 
 

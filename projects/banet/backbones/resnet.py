@@ -111,7 +111,11 @@ class BAResNet(LoadingMixin, ResNet):
         for module in self.modules():
             if isinstance(module, BridgeMixin):
                 module.switch_to_deploy()
-        fuse_conv_bn(self)  # the stem; elsewhere no norm is left
+        # The stem alone: mmcv would look into a user's own attention, too.
+        stages = {name: self._modules[name] for name in self.res_layers}
+        self._modules.update(dict.fromkeys(stages))
+        fuse_conv_bn(self)
+        self._modules.update(stages)
 
     def make_res_layer(self, **kwargs):
         """Build one stage; arguments of mmpretrain's ResLayer."""

@@ -11,11 +11,13 @@ from mmpretrain.models.backbones import ResNet, SEResNet
 from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from ..backbones import BAResNet
+from ..backbones import BAResNet, BAResNeXt
 from ..launch import load_config
 
 V1 = dict(type='BridgeAttentionV1')
 V2 = dict(type='BridgeAttentionV2')
+# What stands in the place of our backbones, with squeeze-and-excitation.
+SE = {BAResNet: 'mmpretrain.SEResNet', BAResNeXt: 'mmpretrain.SEResNeXt'}
 # Arguments of BAResNet that mmpretrain's SEResNet does not know.
 OURS_ALONE = 'attention', 'warm_start', 'contract_dilation', 'deploy'
 
@@ -91,7 +93,7 @@ def build(name: str, args: Namespace) -> nn.Module:
 
 def _backbone(name, args):
     try:
-        return NETWORKS[name](depth=args.depth, norm_eval=args.norm_eval)
+        return NETWORKS[name](depth=args.depth or 50, norm_eval=args.norm_eval)
     except (KeyError, ValueError) as error:
         raise BenchmarkError(
             f'{name}: {error}. Leave it out with --models.'
@@ -101,29 +103,42 @@ def _backbone(name, args):
 def _from_config(name, args):
     """The config's model with another backbone, without loading weights."""
     config = load_config(args.config)
+    init_default_scope(config.get('default_scope', 'mmengine'))
     backbone = config.get('model', {}).get('backbone')
     if backbone is None:
         raise BenchmarkError(
             f'{args.config} has no model.backbone: name a config of a '
             'detector, segmentor or classifier.'
         )
-    if name == 'bav2-straight':
+    kind = MODELS.get(backbone.type)
+    if kind is None or not issubclass(kind, BAResNet):
         raise BenchmarkError(
-            f'--config has no model {name}: choose others with --models.'
+            f'{args.config} has the backbone {backbone.type}: name a config '
+            "with one of banet's, such as BAResNet, in whose place the others "
+            'are put.'
+        )
+    if name == 'bav2-straight' or (name == 'se' and kind not in SE):
+        raise BenchmarkError(
+            f'--config has no model {name} in the place of {backbone.type}: '
+            'choose others with --models.'
         )
     if config.get('data_preprocessor'):  # as mmpretrain's runner does
         config.model.setdefault(
             'data_preprocessor',
             dict(type='ClsDataPreprocessor', **config.data_preprocessor),
         )
-    init_default_scope(config.get('default_scope', 'mmengine'))
     backbone.init_cfg = None
     if name == 'se':
-        backbone.type = 'mmpretrain.SEResNet'
+        backbone.type = SE[kind]
         for argument in OURS_ALONE:
             backbone.pop(argument, None)
     else:
         own = backbone.get('attention') or {}  # with its norm_cfg
-        kind = dict(plain=None, bav1=V1).get(name, V2)
-        backbone.attention = kind and {**own, **kind}
-    return revert_sync_batchnorm(MODELS.build(config.model))
+        chosen = dict(plain=None, bav1=V1).get(name, V2)
+        backbone.attention = chosen and {**own, **chosen}
+    try:
+        return revert_sync_batchnorm(MODELS.build(config.model))
+    except (KeyError, TypeError, ValueError) as error:
+        raise BenchmarkError(
+            f'{name} in {args.config}: {error}. Leave it out with --models.'
+        ) from error

@@ -38,10 +38,13 @@ def machine(device: str) -> str:
 
 def table(results: dict) -> str:
     """The results as a markdown table."""
+    names = results['options']['models']
+    base = 'plain' if 'plain' in names else names[0]
     lines = [
-        f'{results["machine"]}, {results["options"]["mode"]}',
+        f'{results["machine"]}, {results["options"]["mode"]}; peak: beyond '
+        'the weights',
         '',
-        '| size | batch | model | ms | images/s | ratio to plain '
+        f'| size | batch | model | ms | images/s | ratio to {base} '
         '(quartiles) | peak MiB | params | MACs |',
         '|' + ' --- |' * 9,
     ]
@@ -67,6 +70,8 @@ def check_writable(path: str) -> None:
             f'{path} cannot be written: the folder {folder} is missing or '
             'not writable.'
         )
+    if os.path.isdir(path):
+        raise BenchmarkError(f'{path} is a folder: name a file in it.')
 
 
 def write_json(results: dict, path: str) -> None:
@@ -97,10 +102,6 @@ def plot(results: dict, path: str) -> None:
         group('size', 'image side, pixels'),
     ]
     panels = [panel for panel in panels if len(panel[1]) > 1]
-    if not panels:
-        raise BenchmarkError(
-            '--plot needs several --batch or --size to draw a line.'
-        )
     figure, axes = plt.subplots(
         2,
         len(panels),

@@ -1,6 +1,9 @@
 """Seconds and memory of a step, and the size of what runs it."""
 
+import ctypes
+import gc
 import json
+import random
 import re
 import subprocess
 import sys
@@ -42,6 +45,13 @@ def check(args: Namespace) -> list[tuple[int, int]]:
             f'--batch {min(args.batch)} and --repeats {args.repeats} must be '
             '1 or more.'
         )
+    if args.threads is not None and args.threads < 1:
+        raise BenchmarkError(f'--threads {args.threads} must be 1 or more.')
+    if args.config and (args.depth or args.norm_eval):
+        raise BenchmarkError(
+            '--depth and --norm-eval are for backbones: with --config they '
+            'are those of the config.'
+        )
     if args.mode == 'train' and 'bav2-deploy' in args.models:
         raise BenchmarkError(
             'bav2-deploy is for inference: leave it out with --models.'
@@ -52,6 +62,10 @@ def check(args: Namespace) -> list[tuple[int, int]]:
         raise BenchmarkError(
             '--compile and --cuda-graph are for backbones: heads and losses '
             'depend on what they find. Leave --config out.'
+        )
+    if args.plot and len(args.batch) == len(args.size) == 1:
+        raise BenchmarkError(
+            '--plot needs several --batch or --size to draw a line.'
         )
     return [_size(text) for text in args.size]
 
@@ -83,7 +97,9 @@ def run(args: Namespace) -> dict:
         torch.set_num_threads(args.threads)
     return dict(
         machine=machine(args.device),
-        options={k: v for k, v in vars(args).items() if k != 'out'},
+        options={
+            k: v for k, v in vars(args).items() if k not in ('out', 'plot')
+        },
         results=[
             time_networks(args, batch, size)
             for size in sizes
@@ -96,9 +112,10 @@ def time_networks(args: Namespace, batch: int, size: tuple[int, int]) -> dict:
     """Median seconds of every network on ``batch`` images of ``size``.
 
     Every round runs each network once, in turn, on the same fresh images; a
-    network's ratio is the median over the rounds of its time over the first
-    one's, which is plain's unless that was left out.
+    network's ratio is the median over the rounds of its time over plain's,
+    or over the first one's where plain was left out.
     """
+    torch.compiler.reset()  # graphs of another size count as recompilations
     models = {name: build(name, args) for name in args.models}
     _agree(models, args, draw(args, batch, size))
     steps = {}
@@ -112,8 +129,8 @@ def time_networks(args: Namespace, batch: int, size: tuple[int, int]) -> dict:
     order = list(steps)
     for i in range(args.repeats):
         x = draw(args, batch, size)
-        # Another one begins each round: none always follows the same one.
-        for name in order[i % len(order) :] + order[: i % len(order)]:
+        # Shuffled: none always follows the same one.
+        for name in random.Random(i).sample(order, len(order)):
             _synchronize(args.device)
             start = time.perf_counter()
             steps[name](x)
@@ -140,18 +157,23 @@ def time_networks(args: Namespace, batch: int, size: tuple[int, int]) -> dict:
 
 
 def _agree(models, args, x):
-    """All forms of BAv2 must compute the same before they are timed."""
+    """All forms of BAv2 must compute the same before they are timed.
+
+    Looked at in eval mode, eager, in full precision, at the last map.
+    """
     forms = [n for n in models if n.startswith('bav2')]
-    if args.mode != 'infer' or len(forms) < 2:
+    if len(forms) < 2:
         return
     if args.config:
         x = torch.stack([sample['inputs'] for sample in x]).float()
         x = x.to(args.device)
     with torch.inference_mode():
         outs = {
-            n: getattr(models[n], 'backbone', models[n])(x)[-1].double()
+            n: getattr(models[n].eval(), 'backbone', models[n])(x)[-1].double()
             for n in forms
         }
+    for name in forms:
+        models[name].train(args.mode == 'train')
     expected = outs[forms[0]]
     for name, out in outs.items():
         error = ((out - expected).norm() / expected.norm()).item()
@@ -177,7 +199,12 @@ def _macs(model, size):
 
 
 def _peak_memory(name, args, batch, size):
-    """MiB that two steps take at their peak, of a fresh process or GPU."""
+    """MiB that two eager steps take at their peak, beyond the weights.
+
+    On the CPU of a fresh process, which has no allocator to ask.
+    """
+    if not Path('/proc/self/clear_refs').exists():  # not Linux
+        return float('nan')
     options = dict(vars(args), compile=False)
     if torch.device(args.device).type == 'cuda':
         return _measure_peak(name, options, batch, size)
@@ -207,6 +234,8 @@ def _measure_peak(name, options, batch, size):
         torch.cuda.reset_peak_memory_stats(args.device)
         before = torch.cuda.memory_allocated(args.device)
     else:
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)  # what building left to the heap
         Path('/proc/self/clear_refs').write_text('5')  # forget the peak
         before = _resident('VmRSS')
     work(x)

@@ -78,7 +78,11 @@ def step(model: nn.Module, args: Namespace) -> Callable:
     dtype, kind = DTYPES[args.dtype], torch.device(args.device).type
     whole = hasattr(model, 'backbone')
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6, momentum=0.9)
-    called = torch.compile(model, fullgraph=True) if args.compile else model
+    called = (
+        torch.compile(model, fullgraph=True, dynamic=False)
+        if args.compile
+        else model
+    )
 
     def autocast():
         return torch.autocast(kind, dtype) if dtype else nullcontext()
