@@ -6,7 +6,8 @@
 All models stand in one process and take turns, so that a busy machine slows
 all of them alike: compare the ratios to the plain network, not the times.
 For inference every model's norms are fused into its convs. With --config the
-whole model is timed: its predictions or its training step, on random images.
+whole model is timed: its predictions or its training step, on random images
+and weights, with which detectors' heads do not all have the same work.
 Backbones need no compiled ops of mmcv's.
 """
 
