@@ -94,7 +94,8 @@ def plot(results: dict, path: str) -> None:
             values = dict(batch=result['batch'], size=side)
             rest = tuple(v for k, v in values.items() if k != key)
             by_rest.setdefault(rest, []).append((values[key], result))
-        longest = max(by_rest.items(), key=lambda item: len(item[1]))
+        # Most points; among equals the larger batch or size.
+        longest = max(by_rest.items(), key=lambda i: (len(i[1]), i[0]))
         return longest[0][0], sorted(longest[1], key=lambda p: p[0]), label
 
     panels = [
@@ -129,6 +130,8 @@ def plot(results: dict, path: str) -> None:
                 )
         top, bottom = axes[:, column]
         top.set(xscale='log', yscale='log', ylabel='time, ms')
+        top.yaxis.set_major_formatter('{x:g}')
+        top.yaxis.set_minor_formatter('{x:g}')
         top.set_title(
             f'{fixed} x {fixed} pixels'
             if 'batch' in label
