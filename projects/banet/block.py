@@ -195,10 +195,12 @@ class BridgeMixin:
         """Whether the gate is multiplied into the norm's affine map.
 
         The same numbers and gradients, but the backward pass needs only y:
-        norm(y) is not kept, and its memory takes the result.
+        norm(y) is not kept, and its memory takes the result. Only while
+        training: gradients in eval mode stay those of the plain path.
         """
         return (
-            y.requires_grad
+            self.training
+            and y.requires_grad
             and torch.is_grad_enabled()
             and not plain_only()
             and is_affine_here(norm, y)
