@@ -1,9 +1,9 @@
-"""The two operations on maps that attention adds to a residual block, made
-cheap: memory traffic, not arithmetic, is what channel attention costs.
+"""The operations on maps that attention adds to a residual block, made cheap:
+memory traffic, not arithmetic, is what channel attention costs.
 
-Both equal the plain expression that their docstring gives, also in their
-second derivatives. A compiler fuses the plain expression by itself, so under
-torch.compile and tracing that is what runs.
+Each equals the plain expression that its docstring gives, also in its second
+derivatives. A compiler fuses plain expressions by itself, so under
+torch.compile and tracing those are what runs.
 """
 
 import torch
