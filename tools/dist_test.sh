@@ -6,6 +6,8 @@ CONFIG=$1
 CHECKPOINT=$2
 GPUS=$3
 
+# One thread each, as torchrun itself would warn that it sets.
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 exec torchrun \
     --nnodes="${NNODES:-1}" \
     --node_rank="${NODE_RANK:-0}" \

@@ -5,6 +5,8 @@ set -eu
 CONFIG=$1
 GPUS=$2
 
+# One thread each, as torchrun itself would warn that it sets.
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 exec torchrun \
     --nnodes="${NNODES:-1}" \
     --node_rank="${NODE_RANK:-0}" \

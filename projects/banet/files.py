@@ -2,6 +2,7 @@
 without leaving half of one."""
 
 import hashlib
+import io
 import os
 import pickle
 import re
@@ -12,6 +13,9 @@ from typing import Any, Union
 
 import numpy as np
 import torch
+
+# End of the name of a file that is being written.
+UNFINISHED = '.unfinished'
 
 
 class CheckpointError(ValueError):
@@ -211,24 +215,37 @@ def write(
     """
     path = Path(path)
     check_target(path, force or publish)  # published names differ
-    unfinished = path.with_name(f'.{path.name}.{os.getpid()}.unfinished')
-    try:
-        with open(unfinished, 'xb') as file:
-            torch.save(checkpoint, file)
-            file.flush()
-            os.fsync(file.fileno())
-        if publish:
-            digits = sha256(unfinished)[:8]
-            path = path.with_name(f'{path.stem}-{digits}{path.suffix}')
+    with io.BytesIO() as buffer:
+        torch.save(checkpoint, buffer)
+        data = buffer.getvalue()
+    if publish:
+        digits = hashlib.sha256(data).hexdigest()[:8]
+        path = path.with_name(f'{path.stem}-{digits}{path.suffix}')
         check_target(path, force)
-        os.replace(unfinished, path)
-    # torch's zip writer raises RuntimeError where the disk is full.
-    except (OSError, RuntimeError) as error:
+    try:
+        put_whole(data, path)
+    except OSError as error:
         raise CheckpointError(
             f'{path} cannot be written: {_reason(error)}. '
             'Nothing was left there.'
         ) from error
+    return path
+
+
+def put_whole(data: bytes, path: Union[str, Path]) -> None:
+    """Write ``data`` to ``path``: whole, or not at all, even if killed.
+
+    Raises:
+        OSError: It cannot be written; what was there is as it was.
+    """
+    path = Path(path)
+    unfinished = path.with_name(f'.{path.name}.{os.getpid()}{UNFINISHED}')
+    try:
+        with open(unfinished, 'wb') as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
     finally:
         with suppress(OSError):  # none was made, or the disk is read-only
             unfinished.unlink()
-    return path

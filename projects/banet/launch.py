@@ -8,17 +8,25 @@ instead of a traceback after the model was built.
 import os
 import runpy
 import sys
-import tempfile
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
 
+import torch.distributed
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.registry import DATASETS
+from mmengine.registry import DATASETS, init_default_scope, MODELS
 
 from .compat import PIP
 from .files import check_file, CheckpointError
+from .workdir import (
+    check_space,
+    check_work_dir,
+    remove_unfinished,
+    settle_last_checkpoint,
+    WorkDirError,
+    write_whole_files,
+)
 
 SCOPES = ('mmpretrain', 'mmdet', 'mmseg')
 CONFIG_SUFFIXES = ('.py', '.json', '.yml', '.yaml')
@@ -45,7 +53,11 @@ def main(tool: str) -> None:
             )
         config.merge_from_dict(args.cfg_options or {})
         check(config, args)
-    except LaunchError as error:
+        if tool == 'train.py':
+            prepare_work_dir(config, args)
+        if args.launcher == 'pytorch' and get_device() == 'cpu':
+            start_gloo()
+    except (LaunchError, WorkDirError) as error:
         sys.exit(f'{tool}: {error}')
     upstream['main']()
 
@@ -130,14 +142,13 @@ def check(config: Config, args) -> None:
         args (Namespace): Parsed by the upstream script's own parser.
 
     Raises:
-        LaunchError: Launcher without a device, missing or wrong checkpoint,
-            missing data, or a work dir that cannot be written.
+        LaunchError: Launcher without what it needs, missing or wrong
+            checkpoint, or missing data.
+        WorkDirError: The work dir cannot be used, see
+            :func:`banet.workdir.check_work_dir`.
     """
     if args.launcher == 'pytorch' and get_device() == 'cpu':
-        raise LaunchError(
-            '--launcher pytorch needs a GPU and none is '
-            'visible; leave the launcher out to run on the CPU.'
-        )
+        check_cpu_launch(config)
     if hasattr(args, 'checkpoint'):  # test.py
         checkpoint, splits = args.checkpoint, ('test',)
     else:
@@ -154,10 +165,83 @@ def check(config: Config, args) -> None:
             key = f'{split}_dataloader.dataset'
             check_data(loader.dataset, key, config.default_scope)
     check_work_dir(
+        find_work_dir(config, args), args.config, resumes_latest(config, args)
+    )
+
+
+def find_work_dir(config: Config, args) -> str:
+    """Return the folder that the upstream script will write to."""
+    return (
         args.work_dir
         or config.get('work_dir')
         or os.path.join('work_dirs', Path(args.config).stem)
     )
+
+
+def resumes_latest(config: Config, args) -> bool:
+    """Whether the run goes on from what ``last_checkpoint`` names."""
+    resume = getattr(args, 'resume', None)
+    return resume in ('auto', True) and not config.get('load_from')
+
+
+def prepare_work_dir(config: Config, args) -> None:
+    """Make a training in the work dir one that survives being killed.
+
+    Raises:
+        WorkDirError: The disk is too full for one checkpoint.
+    """
+    write_whole_files()
+    path = find_work_dir(config, args)
+    if os.environ.get('RANK', '0') != '0':
+        return
+    remove_unfinished(path)
+    init_default_scope(config.default_scope)
+    model = MODELS.build(config.model)
+    check_space(path, sum(p.numel() for p in model.parameters()))
+    note = settle_last_checkpoint(path) if resumes_latest(config, args) else ''
+    if note:
+        print(f'train.py: {note}', file=sys.stderr)
+    if (
+        config.get('default_hooks', {})
+        .get('checkpoint', {})
+        .get('max_keep_ckpts')
+        == 1
+    ):
+        print(
+            'train.py: max_keep_ckpts=1 removes the only checkpoint before '
+            'the next is written, and a kill in between leaves none. Keep '
+            '2: --cfg-options default_hooks.checkpoint.max_keep_ckpts=2',
+            file=sys.stderr,
+        )
+
+
+def check_cpu_launch(config: Config) -> None:
+    """Raise LaunchError if processes on the CPU cannot train together."""
+    if 'RANK' not in os.environ:
+        raise LaunchError(
+            '--launcher pytorch is for processes that torchrun starts: bash '
+            'tools/dist_train.sh CONFIG PROCESSES, or leave the launcher out.'
+        )
+    if "'SyncBN'" in str(config.model):
+        raise LaunchError(
+            "SyncBN needs GPUs and none is visible: set norm_cfg's type='BN', "
+            'or leave the launcher out to run in one process.'
+        )
+
+
+def start_gloo() -> None:
+    """Let the processes of torchrun meet on a machine without a GPU.
+
+    mmengine's launcher calls torch.cuda.set_device there; it skips all of
+    that where the processes have met already.
+    """
+    torch.distributed.init_process_group('gloo')
+    sys.argv += [
+        '--cfg-options',
+        'model_wrapper_cfg.type=MMDistributedDataParallel',
+        'model_wrapper_cfg.device_ids=None',
+        'model_wrapper_cfg.broadcast_buffers=False',  # as mmengine's own
+    ]
 
 
 def check_checkpoint(path: str) -> None:
@@ -192,16 +276,3 @@ def check_data(dataset: dict, key: str, scope: str) -> None:
         f'{key}.data_root={root} does not exist (looked in {os.getcwd()}). '
         f'Put the data there, or add --cfg-options {key}.data_root=PATH.'
     )
-
-
-def check_work_dir(path: str) -> None:
-    """Make the work dir; raise LaunchError if it cannot be written."""
-    try:
-        os.makedirs(path, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        raise LaunchError(
-            f'work dir {path} cannot be written: {error}. '
-            'Choose another with --work-dir.'
-        ) from error

@@ -1,0 +1,68 @@
+"""Label images of segmentation, read as mmseg reads them."""
+
+import os
+from collections import Counter
+from typing import Optional
+
+import mmcv
+import numpy as np
+
+from .report import ERROR, Problem
+
+IGNORED = 255
+
+
+def check_label(
+    path: str, size: Optional[tuple], num_classes: int, info: dict
+) -> tuple[list, Counter]:
+    """Problems of a label image.
+
+    Args:
+        path (str): The file.
+        size (tuple | None): Height and width of its image.
+        num_classes (int): Values from there on, but for 255, are wrong.
+        info (dict): Of mmseg's dataset: ``label_map``, ``reduce_zero_label``.
+
+    Returns:
+        tuple: List of problems, and the pixels per class.
+    """
+    if not os.path.isfile(path):
+        return [Problem(ERROR, 'missing label', path)], Counter()
+    try:
+        with open(path, 'rb') as file:
+            label = mmcv.imfrombytes(
+                file.read(), flag='unchanged', backend='pillow'
+            )
+        label = label.squeeze().astype(np.int64)
+    except Exception as error:  # whatever damaged files raise
+        return [Problem(ERROR, 'damaged label', path, str(error))], Counter()
+    if label.ndim != 2:
+        text = (
+            f'shape {label.shape}; a label image has one channel, whose value '
+            'is the class'
+        )
+        return [Problem(ERROR, 'label in colours', path, text)], Counter()
+    found = []
+    if size and label.shape != tuple(size):
+        text = f'height and width {label.shape}, of the image {tuple(size)}'
+        found.append(Problem(ERROR, 'label of another size', path, text))
+    label = _mapped(label, info)
+    values, pixels = np.unique(label, return_counts=True)
+    wrong = [v for v in values if v != IGNORED and not 0 <= v < num_classes]
+    if wrong:
+        text = (
+            f'values {[int(v) for v in wrong[:10]]}; classes are 0 to '
+            f'{num_classes - 1}, and {IGNORED} is ignored'
+        )
+        found.append(Problem(ERROR, 'label value of no class', path, text))
+    return found, Counter(dict(zip(values.tolist(), pixels.tolist())))
+
+
+def _mapped(label, info):
+    """As mmseg's LoadAnnotations maps the values."""
+    mapped = label.copy()
+    for old, new in (info.get('label_map') or {}).items():
+        mapped[label == old] = new
+    if info.get('reduce_zero_label'):
+        mapped = np.where((mapped == 0) | (mapped == IGNORED), 256, mapped) - 1
+    return mapped

@@ -1,0 +1,91 @@
+"""The demo trainings cut short, and processes that run them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+DEMO = ROOT / 'configs' / 'demo'
+# Two iterations on small images, then a validation on two images.
+SHORT = {
+    'mmdet': (
+        DEMO / 'mask-rcnn_ba-r18_fpn_nuclei.py',
+        [
+            'train_cfg.max_epochs={}',
+            'train_cfg.val_interval=1',
+            'train_dataloader.dataset.indices=4',
+            'val_dataloader.dataset.indices=2',
+            'test_dataloader.dataset.indices=2',
+            'train_dataloader.dataset.pipeline.2.scale=(96,96)',
+            'val_dataloader.dataset.pipeline.1.scale=(96,96)',
+            'default_hooks.checkpoint.interval=1',
+        ],
+    ),
+    'mmseg': (
+        DEMO / 'upernet_ba-r18_nuclei.py',
+        [
+            'train_cfg.max_iters={}',
+            'train_cfg.val_interval=1',
+            'train_dataloader.batch_size=2',
+            'train_dataloader.dataset.pipeline.2.crop_size=(64,64)',
+            'model.data_preprocessor.size=(64,64)',
+            'val_dataloader.dataset.indices=2',
+            'test_dataloader.dataset.indices=2',
+            'default_hooks.checkpoint.interval=1',
+        ],
+    ),
+    'mmpretrain': (
+        DEMO / 'ba-resnet18_digits.py',
+        [
+            'train_cfg.max_epochs={}',
+            'train_cfg.val_interval=1',
+            'train_dataloader.batch_size=4',
+            'default_hooks.checkpoint.interval=1',
+        ],
+    ),
+}
+
+
+def run(*command):
+    """Run a command as in an activated environment."""
+    path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
+    return subprocess.run(
+        [str(word) for word in command],
+        cwd=ROOT,
+        env={**os.environ, 'PATH': path},
+        capture_output=True,
+        text=True,
+    )
+
+
+def python(script, *args):
+    return run(sys.executable, script, *args)
+
+
+def tool(name, *args):
+    return python(ROOT / 'tools' / name, *args)
+
+
+def make_digits(root, per_class=1):
+    """Write ``per_class`` training and validation scans of each digit."""
+    full = root.with_name(f'{root.name}-full')
+    assert tool('prepare_digits.py', full).returncode == 0
+    for split in ('train', 'val'):
+        for folder in sorted((full / split).iterdir()):
+            (root / split / folder.name).mkdir(parents=True)
+            for image in sorted(folder.iterdir())[:per_class]:
+                image.rename(root / split / folder.name / image.name)
+    return root
+
+
+def short_run(scope, digits, length):
+    """A demo config and the options that cut it to ``length`` units."""
+    config, options = SHORT[scope]
+    options = [option.format(length) for option in options]
+    if scope == 'mmpretrain':
+        options += [
+            f'{split}_dataloader.dataset.data_root={digits}'
+            for split in ('train', 'val', 'test')
+        ]
+    return config, ['--cfg-options', *options]
