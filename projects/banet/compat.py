@@ -26,7 +26,7 @@ REQUIREMENTS = (
 )
 
 
-def _numbers(version):
+def numbers(version: str) -> tuple:
     """``'2.12.1+cu130'`` -> ``(2, 12, 1)``."""
     return tuple(map(int, re.match(r'\d+(\.\d+)*', version)[0].split('.')))
 
@@ -64,5 +64,5 @@ def check_environment():
             ) from error
         if found is None:
             raise ImportError(f'{name} is not installed. {remedy}')
-        if not _numbers(minimum) <= _numbers(found) < _numbers(limit):
+        if not numbers(minimum) <= numbers(found) < numbers(limit):
             raise ImportError(f'{name} {found} does not fit. {remedy}')
