@@ -3,6 +3,8 @@
 #              (TASK=det|seg|cls, default det)
 # make test    set-up, then the tests
 # make lint    set-up, then ruff
+# make test-upstream   the tests on the last original OpenMMLab releases, in
+#                      .venv-upstream (Python 3.10 or 3.11)
 # PYTHON=python3.12 chooses the interpreter (3.10 to 3.12).
 PYTHON ?= python3
 VENV ?= .venv
@@ -16,7 +18,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 JOBS ?= 2
 STAMP := $(VENV)/.ready
 
-.PHONY: setup demo test lint clean
+UPSTREAM ?= .venv-upstream
+UPSTREAM_STAMP := $(UPSTREAM)/.ready
+
+.PHONY: setup demo test test-upstream lint clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -47,5 +52,20 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+$(UPSTREAM_STAMP): $(wildcard requirements/*.txt) setup.py pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 12))' || \
+	  { echo "$(PYTHON) is not Python 3.10 or 3.11, which torch 2.1 needs: PYTHON=python3.11 make $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(UPSTREAM)
+	grep -E '^(setuptools|wheel|ninja|numpy|torch)' requirements/upstream.txt > $(UPSTREAM)/first.txt
+	$(UPSTREAM)/bin/python -m pip install -r $(UPSTREAM)/first.txt
+	MAX_JOBS=$(JOBS) $(UPSTREAM)/bin/python -m pip install --no-build-isolation "$$(grep '^mmcv=' requirements/upstream.txt)"
+	$(UPSTREAM)/bin/python -m pip install -r requirements/upstream.txt -r requirements/tests.txt -r requirements/optional.txt
+	$(UPSTREAM)/bin/python -m pip install --no-build-isolation -e .
+	$(UPSTREAM)/bin/python -m pip check
+	@touch $@
+
+test-upstream: $(UPSTREAM_STAMP)
+	$(UPSTREAM)/bin/python -m pytest
+
 clean:
-	rm -rf $(VENV) build dist work_dirs data/digits projects/*.egg-info
+	rm -rf $(VENV) $(UPSTREAM) build dist work_dirs data/digits projects/*.egg-info

@@ -139,7 +139,7 @@ def settle_last_checkpoint(path: str) -> Optional[str]:
         named, since = '', 0.0
     else:
         named, since = note.read_text().strip(), note.stat().st_mtime
-        if '://' in named or Path(named).is_dir():
+        if '://' in named or (named and Path(named).is_dir()):
             return None  # in a store; or of DeepSpeed's
     files = sorted(
         (p for p in Path(path).glob('*.pth') if not p.name.startswith('best')),

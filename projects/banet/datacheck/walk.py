@@ -1,5 +1,6 @@
 """The walk: build a config's data sets, look at every item of each."""
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -82,27 +83,21 @@ def check_data(
     report, classes, paths = Report(), {}, {}
     for split, leaf, dataset in build_leaves(cfg):
         report.add(split, check_annotations(leaf, dataset))
-        if isinstance(dataset, Exception):
-            text = f'{type(dataset).__name__}: {dataset}'
-            kind = 'data set that cannot be built'
-            report.add(split, [Problem(ERROR, kind, leaf.get('type'), text)])
+        problem = check_build(leaf, dataset)
+        if problem:
+            report.add(split, [problem])
             continue
         names = dataset.metainfo.get('classes')
         classes.setdefault(split, names)
         report.add(split, check_heads(cfg.model, names))
         infos = [dataset.get_data_info(i) for i in range(len(dataset))]
-        if not infos:
-            text = f'ann_file={leaf.get("ann_file")!r}, data_prefix=' + repr(
-                dict(leaf.get('data_prefix') or {})
-            )
-            report.add(split, [Problem(ERROR, 'no images', split, text)])
         check = partial(check_item, reader(dataset), len(names or ()))
         pixels = Counter()
         for problems, counts in each(check, infos, workers, split):
             report.add(split, problems)
             pixels += counts
         report.contents.append((split, describe(infos, pixels, names)))
-        if out and infos:
+        if out:
             sheet = out / f'{split}-{len(report.sheets)}.png'
             report.add(
                 split, draw_sheet(dataset, cfg.visualizer, split, sheet)
@@ -120,9 +115,31 @@ def check_data(
     return report
 
 
+def check_build(leaf: dict, dataset) -> Optional[Problem]:
+    """The problem of a data set that could not be built or is empty."""
+    where = str(leaf.get('type'))
+    # mmengine joins the serialised images, and numpy cannot join none.
+    if 'need at least one array' in str(dataset) or (
+        not isinstance(dataset, Exception) and not len(dataset)
+    ):
+        text = ', '.join(
+            f'{key}={leaf.get(key)!r}'
+            for key in ('data_root', 'ann_file', 'data_prefix', 'img_suffix')
+            if leaf.get(key)
+        )
+        return Problem(ERROR, 'no images', where, f'looked in {text}')
+    if isinstance(dataset, Exception):
+        text = f'{type(dataset).__name__}: {dataset}'
+        return Problem(ERROR, 'data set that cannot be built', where, text)
+    return None
+
+
 def check_annotations(leaf: dict, dataset) -> list:
     """Problems of a COCO file as it is, not as upstream filters it."""
-    path = getattr(dataset, 'ann_file', None) or leaf.get('ann_file') or ''
+    # One that could not be built has not joined its paths.
+    path = getattr(dataset, 'ann_file', None) or os.path.join(
+        leaf.get('data_root') or '', leaf.get('ann_file') or ''
+    )
     if not path.endswith('.json') or 'Coco' not in leaf['type']:
         return []
     content, found = read_coco(path)
