@@ -175,7 +175,14 @@ def test_embedded_data_is_small_and_names_source_and_licence():
 
 @pytest.mark.parametrize(
     'path',
-    ['README.md', 'projects/banet/README.md', 'data/nuclei_mini/README.md'],
+    [
+        'README.md',
+        'SECURITY.md',
+        'data/nuclei_mini/README.md',
+        'docs/benchmark.md',
+        'docs/reliability.md',
+        'projects/banet/README.md',
+    ],
 )
 def test_links_lead_to_files_and_no_figure_is_left_open(path):
     text = (ROOT / path).read_text()
