@@ -12,6 +12,7 @@ from PIL import Image
 from runs import DEMO, ROOT, tool
 
 from banet.datacheck import check_data, CheckError
+from banet.datacheck.labels import check_label
 
 SIZE = (40, 60)  # height and width
 PIXELS = np.random.default_rng(0).integers(0, 255, (*SIZE, 3), np.uint8)
@@ -230,6 +231,32 @@ def test_ignored_value_and_palette_are_no_problem(data):
     label.putpalette([0, 0, 0, 220, 20, 60])
     label.save(data.label)
     assert not data.check(SEG).failed
+
+
+def test_label_map_comes_after_the_reduction(tmp_path):
+    """As in mmseg's LoadAnnotations: 2 is reduced to 1 and mapped to 0."""
+    values(2).save(tmp_path / 'a.png')
+    info = dict(reduce_zero_label=True, label_map={0: 255, 1: 0})
+    problems, pixels = check_label(str(tmp_path / 'a.png'), SIZE, 1, info)
+    assert problems == []
+    assert pixels == {0: 1, 255: PIXELS[..., 0].size - 1}
+
+
+def test_test_file_without_annotations_is_a_note(data):
+    content = coco()
+    del content['annotations']
+    data.write(content, 'val')
+    report = data.check(DET, **{'val_dataloader.dataset.test_mode': True})
+    assert 'no annotations at all' in found(report, 'note')
+    assert not report.failed
+
+
+@pytest.mark.parametrize('key', ['images', 'categories'])
+def test_entry_without_a_key_is_named(key, data):
+    content = coco()
+    del content[key][0]['width' if key == 'images' else 'name']
+    data.write(content)
+    assert f'{key} without a key' in found(data.check(DET), 'error')
 
 
 def test_label_values_are_mapped_as_in_training(data):

@@ -103,6 +103,13 @@ FAULTS = {
         'pip uninstall -y mmcv onedl-mmcv && pip install '
         '--no-build-isolation onedl-mmcv==2.3.6',
     ),
+    'mmcv of the fork under the original': (
+        {**without(ORIGINAL, 'mmcv'), 'onedl-mmcv': ('mmcv', '2.3.6')},
+        {},
+        'mmdet 3.3.0 refuses mmcv >= 2.2, and 2.3.6 is installed',
+        'pip uninstall -y onedl-mmcv && pip install --no-build-isolation '
+        'mmcv==2.1.0',
+    ),
     'torchvision of another torch': (
         FORK,
         dict(torchvision=NMS),
@@ -113,19 +120,24 @@ FAULTS = {
         {**ORIGINAL, 'torch': ('torch', '2.6.0')},
         {},
         'mmengine 0.10.7 cannot read its own checkpoints with torch 2.6.0',
-        'pip install torch==2.1.2 torchvision==0.16.2',
+        'pip install torch==2.1.2 torchvision==0.16.2'
+        if sys.version_info < (3, 12)
+        else 'pip uninstall -y mmengine && pip install '
+        'onedl-mmengine==0.10.12',
     ),
     'mmcv too new for mmdet': (
         {**ORIGINAL, 'mmcv': ('mmcv', '2.2.0')},
         {},
         'mmdet 3.3.0 refuses mmcv >= 2.2, and 2.2.0 is installed',
-        'pip install --no-build-isolation mmcv==2.1.0',
+        'pip uninstall -y mmcv && pip install --no-build-isolation '
+        'mmcv==2.1.0',
     ),
     'mmcv too new for mmseg': (
         {**without(ORIGINAL, 'mmdet'), 'mmcv': ('mmcv', '2.2.0')},
         {},
         'mmseg 1.2.2 refuses mmcv >= 2.2, and 2.2.0 is installed',
-        'pip install --no-build-isolation mmcv==2.1.0',
+        'pip uninstall -y mmcv && pip install --no-build-isolation '
+        'mmcv==2.1.0',
     ),
     'numpy 2 under the original': (
         {**ORIGINAL, 'numpy': ('numpy', '2.0.0')},
@@ -149,7 +161,8 @@ FAULTS = {
         FORK,
         dict(mmdet="raise ValueError('a new fault')"),
         'mmdet 3.5.1 cannot be imported: ValueError: a new fault',
-        'pip install --force-reinstall onedl-mmdetection==3.5.1',
+        'pip uninstall -y onedl-mmdetection && pip install '
+        'onedl-mmdetection==3.5.1 --force-reinstall',
     ),
 }
 

@@ -1,5 +1,6 @@
 """The work dir: whole checkpoints, the right one resumed, nobody else's."""
 
+import argparse
 import os
 import shutil
 import signal
@@ -10,12 +11,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 from runs import make_digits, ROOT, short_run, tool
 
 from banet import workdir
+from banet.launch import resumes_latest
 from banet.workdir import (
+    check_owner,
     check_space,
-    check_work_dir,
     is_whole,
     remove_unfinished,
     settle_last_checkpoint,
@@ -71,7 +74,7 @@ def test_half_written_checkpoint_gives_way_to_the_one_before(tmp_path):
     assert half.exists()  # nothing is thrown away
 
 
-@pytest.mark.parametrize('text', ['', 'epoch_9.pth'])
+@pytest.mark.parametrize('text', ['', 'epoch_9.pth', '\0\0'])
 def test_note_that_names_no_file_is_mended(text, tmp_path):
     last = save(tmp_path, 'epoch_2.pth', 20)
     save(tmp_path, 'epoch_1.pth', 30)
@@ -96,9 +99,20 @@ def test_note_set_back_by_hand_is_kept(tmp_path):
     assert named.read_text() == str(first)
 
 
-def test_best_checkpoint_is_not_resumed(tmp_path):
-    """It is saved without its optimizer."""
-    save(tmp_path, 'best_coco_bbox_mAP_epoch_2.pth')
+def test_note_is_kept_where_copying_gave_new_dates(tmp_path):
+    last = save(tmp_path, 'epoch_2.pth', 30)
+    named = note(tmp_path, last, 20)
+    save(tmp_path, 'epoch_1.pth', 10)
+    assert settle_last_checkpoint(tmp_path) is None
+    assert named.read_text() == str(last)
+
+
+@pytest.mark.parametrize(
+    'name', ['best_coco_bbox_mAP_epoch_2.pth', 'epoch_2-1a2b3c4d.pth', 'x.pth']
+)
+def test_checkpoint_without_optimizer_is_not_resumed(name, tmp_path):
+    """The best, the published, and files that only lie there."""
+    save(tmp_path, name)
     assert settle_last_checkpoint(tmp_path) is None
     assert not (tmp_path / 'last_checkpoint').exists()
 
@@ -140,11 +154,14 @@ def test_killed_writers_file_is_removed_and_a_running_ones_kept(tmp_path):
     process = subprocess.Popen([sys.executable, '-c', ''])
     process.wait()
     dead = tmp_path / f'.epoch_1.pth.{process.pid}.unfinished'
-    alive = tmp_path / f'.epoch_1.pth.{os.getpid()}.unfinished'
+    alive = tmp_path / f'.epoch_1.pth.{os.getppid()}.unfinished'
+    own = tmp_path / f'.epoch_1.pth.{os.getpid()}.unfinished'
+    own.touch()  # of a container before, which numbered alike
     dead.touch()
     alive.touch()
     remove_unfinished(tmp_path)
     assert not dead.exists()
+    assert not own.exists()
     assert alive.exists()
 
 
@@ -156,21 +173,36 @@ def test_backend_makes_the_folder(tmp_path):
 
 def test_work_dir_of_another_config_is_refused(tmp_path):
     (tmp_path / 'theirs.py').touch()
-    check_work_dir(tmp_path, 'ours.py')  # nothing was saved yet
+    check_owner(tmp_path, 'ours.py')  # nothing was saved yet
     note(tmp_path, save(tmp_path, 'epoch_1.pth'))
-    for resume, word in ((True, 'resumed'), (False, 'overwritten')):
-        with pytest.raises(
-            WorkDirError, match=f'run of theirs.py.* be {word} by ours.py'
-        ):
-            check_work_dir(tmp_path, 'ours.py', resume)
+    with pytest.raises(WorkDirError, match='holds the run of theirs.py: ours'):
+        check_owner(tmp_path, 'ours.py')
     (tmp_path / 'ours.py').touch()
-    check_work_dir(tmp_path, 'ours.py')
+    check_owner(tmp_path, 'ours.py')
+
+
+@pytest.mark.parametrize(
+    'resume,config,latest',
+    [
+        ('auto', {}, True),
+        ('auto', dict(load_from='weights.pth'), True),  # mmdet drops it
+        (True, {}, True),  # mmseg
+        (True, dict(load_from='weights.pth'), False),
+        (None, dict(resume=True), True),
+        (None, {}, False),
+        (False, {}, False),
+        ('epoch_3.pth', {}, False),
+    ],
+)
+def test_latest_is_resumed_where_upstream_does_so(resume, config, latest):
+    args = argparse.Namespace(resume=resume)
+    assert resumes_latest(Config(config), args) == latest
 
 
 def test_disk_without_room_for_a_checkpoint_is_named(tmp_path, monkeypatch):
     free = shutil.disk_usage(tmp_path)._replace(free=11_999_999)
     monkeypatch.setattr(workdir.shutil, 'disk_usage', lambda path: free)
-    with pytest.raises(WorkDirError, match='12 MB left, .* up to 12 MB'):
+    with pytest.raises(WorkDirError, match='12 MB left, .* about 12 MB'):
         check_space(tmp_path, 1_000_000)
     check_space(tmp_path, 999_999)
 

@@ -60,5 +60,5 @@ param_scheduler = [
 ]
 # The paper reports the best epoch.
 default_hooks = dict(
-    checkpoint=dict(save_best='accuracy/top1', max_keep_ckpts=1)
+    checkpoint=dict(save_best='accuracy/top1', max_keep_ckpts=2)
 )

@@ -28,7 +28,14 @@ PROVIDERS = dict(
 )
 OPTIONAL = dict(mmdet='detection', mmseg='segmentation')
 TORCH = f'pip install {PIP["torch"]}'
-ORIGINAL_MMCV = 'pip install --no-build-isolation mmcv==2.1.0'
+# The last original releases, as in requirements/upstream.txt.
+ORIGINALS = dict(
+    mmcv='--no-build-isolation mmcv==2.1.0',
+    mmengine='mmengine==0.10.7',
+    mmpretrain='mmpretrain==1.2.0',
+    mmdet='mmdet==3.3.0',
+    mmseg='mmsegmentation==1.2.2',
+)
 
 
 @dataclass(frozen=True)
@@ -115,8 +122,7 @@ def check_doubles(versions: dict) -> list:
                 f'{" and ".join(double)} both provide {name}: files of one '
                 'lie over those of the other.'
             )
-            line = f'pip uninstall -y {" ".join(double)} && pip install '
-            found.append(Finding(text, line + PIP[name]))
+            found.append(Finding(text, _replace(name, versions)))
     return found
 
 
@@ -128,8 +134,7 @@ def check_pairs(versions: dict) -> list:
         version = versions.get(name)
         return version is not None and numbers(version) >= numbers(minimum)
 
-    originals = ('mmengine', 'mmcv', 'mmdet', 'mmsegmentation', 'mmpretrain')
-    original = [name for name in originals if name in versions]
+    original = _originals(versions)
     if 'mmengine' in versions and at_least('torch', '2.6'):
         text = (
             f'mmengine {versions["mmengine"]} cannot read its own checkpoints '
@@ -137,6 +142,9 @@ def check_pairs(versions: dict) -> list:
             'only).'
         )
         line = 'pip install torch==2.1.2 torchvision==0.16.2'
+        if sys.version_info >= (3, 12):  # for which there is no torch 2.1
+            line = 'pip uninstall -y mmengine && pip install '
+            line += PIP['mmengine']
         found.append(Finding(text, line))
     for name, module in (('mmdet', 'mmdet'), ('mmsegmentation', 'mmseg')):
         mmcv = _version_of('mmcv', versions)
@@ -145,7 +153,7 @@ def check_pairs(versions: dict) -> list:
                 f'{module} {versions[name]} refuses mmcv >= 2.2, and {mmcv} '
                 'is installed.'
             )
-            found.append(Finding(text, ORIGINAL_MMCV))
+            found.append(Finding(text, _replace('mmcv', versions)))
     if original and at_least('numpy', '2'):
         text = (
             f'{", ".join(original)} (the original releases) are made for '
@@ -182,16 +190,11 @@ def check_ops(versions: dict, errors: dict) -> list:
     if not needing:
         text = 'mmcv has no compiled operations: enough for classification.'
         return [Finding(text)]
-    line = (
-        ORIGINAL_MMCV if 'mmcv' in versions else f'pip install {PIP["mmcv"]}'
-    )
-    names = [p for p in PROVIDERS['mmcv'] if p in versions]
     text = (
         f'mmcv {mmcv} has no compiled operations that load with this torch; '
         f'{" and ".join(needing)} need{"s" * (len(needing) == 1)} them.'
     )
-    line = f'pip uninstall -y {" ".join(names)} && {line} --no-cache-dir'
-    return [Finding(text, line)]
+    return [Finding(text, _replace('mmcv', versions) + ' --no-cache-dir')]
 
 
 def check_imports(versions: dict, errors: dict) -> list:
@@ -200,7 +203,7 @@ def check_imports(versions: dict, errors: dict) -> list:
         Finding(
             f'{name} {_version_of(name, versions)} cannot be imported: '
             f'{type(error).__name__}: {str(error).strip()}',
-            f'pip install --force-reinstall {PIP.get(name, name)}',
+            _replace(name, versions) + ' --force-reinstall',
         )
         for name, error in errors.items()
     ]
@@ -255,6 +258,23 @@ def _version_of(module, versions):
     return next(
         (versions[p] for p in PROVIDERS[module] if p in versions), None
     )
+
+
+def _originals(versions):
+    """The libraries, mmcv aside, that are original releases."""
+    names = ('mmengine', 'mmdet', 'mmsegmentation', 'mmpretrain')
+    return [name for name in names if name in versions]
+
+
+def _replace(module, versions):
+    """The line that puts the right distribution in place of what is there.
+
+    Where one library is an original release, the others must be.
+    """
+    there = [p for p in PROVIDERS[module] if p in versions]
+    tested = {**PIP, **ORIGINALS} if _originals(versions) else PIP
+    line = tested.get(module, module)
+    return f'pip uninstall -y {" ".join(there)} && pip install {line}'
 
 
 def main() -> int:

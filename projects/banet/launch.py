@@ -20,6 +20,7 @@ from mmengine.registry import DATASETS, init_default_scope, MODELS
 from .compat import PIP
 from .files import check_file, CheckpointError
 from .workdir import (
+    check_owner,
     check_space,
     check_work_dir,
     remove_unfinished,
@@ -39,7 +40,7 @@ class LaunchError(ValueError):
 def main(tool: str) -> None:
     """Run ``tool`` ('train.py' or 'test.py') with this process's arguments.
 
-    Exits with one line on bad input, before any model or dataset is built.
+    Exits with one line on bad input, before any dataset is built.
     """
     try:
         path = find_config(sys.argv[1:])
@@ -56,7 +57,7 @@ def main(tool: str) -> None:
         if tool == 'train.py':
             prepare_work_dir(config, args)
         if args.launcher == 'pytorch' and get_device() == 'cpu':
-            start_gloo()
+            start_gloo(config)
     except (LaunchError, WorkDirError) as error:
         sys.exit(f'{tool}: {error}')
     upstream['main']()
@@ -144,8 +145,8 @@ def check(config: Config, args) -> None:
     Raises:
         LaunchError: Launcher without what it needs, missing or wrong
             checkpoint, or missing data.
-        WorkDirError: The work dir cannot be used, see
-            :func:`banet.workdir.check_work_dir`.
+        WorkDirError: The work dir cannot be written, or a training would
+            meet the run of another config there.
     """
     if args.launcher == 'pytorch' and get_device() == 'cpu':
         check_cpu_launch(config)
@@ -164,9 +165,9 @@ def check(config: Config, args) -> None:
         if loader:
             key = f'{split}_dataloader.dataset'
             check_data(loader.dataset, key, config.default_scope)
-    check_work_dir(
-        find_work_dir(config, args), args.config, resumes_latest(config, args)
-    )
+    check_work_dir(find_work_dir(config, args))
+    if not hasattr(args, 'checkpoint'):  # train.py
+        check_owner(find_work_dir(config, args), args.config)
 
 
 def find_work_dir(config: Config, args) -> str:
@@ -180,8 +181,10 @@ def find_work_dir(config: Config, args) -> str:
 
 def resumes_latest(config: Config, args) -> bool:
     """Whether the run goes on from what ``last_checkpoint`` names."""
-    resume = getattr(args, 'resume', None)
-    return resume in ('auto', True) and not config.get('load_from')
+    if args.resume == 'auto':  # mmdet and mmpretrain drop load_from then
+        return True
+    resume = config.get('resume') if args.resume is None else args.resume
+    return resume is True and not config.get('load_from')
 
 
 def prepare_work_dir(config: Config, args) -> None:
@@ -192,21 +195,20 @@ def prepare_work_dir(config: Config, args) -> None:
     """
     write_whole_files()
     path = find_work_dir(config, args)
-    if os.environ.get('RANK', '0') != '0':
+    rank = 'SLURM_PROCID' if args.launcher == 'slurm' else 'RANK'
+    if os.environ.get(rank, '0') != '0':
         return
     remove_unfinished(path)
-    init_default_scope(config.default_scope)
-    model = MODELS.build(config.model)
-    check_space(path, sum(p.numel() for p in model.parameters()))
     note = settle_last_checkpoint(path) if resumes_latest(config, args) else ''
     if note:
         print(f'train.py: {note}', file=sys.stderr)
-    if (
-        config.get('default_hooks', {})
-        .get('checkpoint', {})
-        .get('max_keep_ckpts')
-        == 1
-    ):
+    hook = (config.get('default_hooks') or {}).get('checkpoint')
+    if not hook:
+        return
+    init_default_scope(config.default_scope)
+    model = MODELS.build(config.model)
+    check_space(path, sum(p.numel() for p in model.parameters()))
+    if hook.get('max_keep_ckpts') == 1:
         print(
             'train.py: max_keep_ckpts=1 removes the only checkpoint before '
             'the next is written, and a kill in between leaves none. Keep '
@@ -229,18 +231,23 @@ def check_cpu_launch(config: Config) -> None:
         )
 
 
-def start_gloo() -> None:
+def start_gloo(config: Config) -> None:
     """Let the processes of torchrun meet on a machine without a GPU.
 
     mmengine's launcher calls torch.cuda.set_device there; it skips all of
     that where the processes have met already.
     """
     torch.distributed.init_process_group('gloo')
+    wrapper = dict(device_ids=None)
+    if not config.get('model_wrapper_cfg'):  # what mmengine would take
+        wrapper.update(
+            type='MMDistributedDataParallel',
+            broadcast_buffers=False,
+            find_unused_parameters=config.get('find_unused_parameters', False),
+        )
     sys.argv += [
         '--cfg-options',
-        'model_wrapper_cfg.type=MMDistributedDataParallel',
-        'model_wrapper_cfg.device_ids=None',
-        'model_wrapper_cfg.broadcast_buffers=False',  # as mmengine's own
+        *(f'model_wrapper_cfg.{key}={wrapper[key]}' for key in wrapper),
     ]
 
 

@@ -1,6 +1,7 @@
 """The folder that a training writes to: whose it is, what can be resumed."""
 
 import os
+import re
 import shutil
 import tempfile
 import zipfile
@@ -12,7 +13,7 @@ from mmengine.fileio import LocalBackend, register_backend
 
 from .files import put_whole, UNFINISHED
 
-# Weights, two moments of Adam: what a checkpoint takes at most.
+# Weights and two moments of Adam: about what a checkpoint takes.
 BYTES_PER_PARAMETER = 12
 
 
@@ -47,21 +48,15 @@ class WholeFileBackend(LocalBackend):
 
 
 def write_whole_files() -> None:
-    """From here on, mmengine writes local files whole or not at all."""
+    """From here on, mmengine writes local checkpoints whole or not at all."""
     register_backend('local', WholeFileBackend, force=True, prefixes='')
 
 
-def check_work_dir(path: str, config: str, resume: bool = False) -> None:
+def check_work_dir(path: str) -> None:
     """Make the work dir ``path``.
 
-    Args:
-        path (str): The folder.
-        config (str): Path of the config that is going to train in it.
-        resume (bool): Whether it goes on with what lies there.
-
     Raises:
-        WorkDirError: It cannot be written, or holds the run of another
-            config, whose checkpoints would be resumed or overwritten.
+        WorkDirError: It cannot be written.
     """
     try:
         os.makedirs(path, exist_ok=True)
@@ -72,6 +67,15 @@ def check_work_dir(path: str, config: str, resume: bool = False) -> None:
             f'work dir {path} cannot be written: {error}. '
             'Choose another with --work-dir.'
         ) from error
+
+
+def check_owner(path: str, config: str) -> None:
+    """Raise WorkDirError if ``path`` holds the run of another config.
+
+    Args:
+        path (str): The work dir.
+        config (str): Path of the config that is going to train in it.
+    """
     # mmengine leaves a copy of the config under the config's own name.
     owners = sorted(p.name for p in Path(path).glob('*.py'))
     if (
@@ -80,9 +84,9 @@ def check_work_dir(path: str, config: str, resume: bool = False) -> None:
         and (Path(path) / 'last_checkpoint').exists()
     ):
         raise WorkDirError(
-            f'work dir {path} holds the run of {", ".join(owners)}: its '
-            f'checkpoints would be {"resumed" if resume else "overwritten"} '
-            f'by {Path(config).name}. Choose another with --work-dir.'
+            f'work dir {path} holds the run of {", ".join(owners)}: '
+            f'{Path(config).name} would resume or overwrite its checkpoints. '
+            'Choose another with --work-dir.'
         )
 
 
@@ -98,16 +102,23 @@ def check_space(path: str, parameters: int) -> None:
     if free < needed:
         raise WorkDirError(
             f'the disk of work dir {path} has {free / 1e6:.0f} MB left, and '
-            f'a checkpoint takes up to {needed / 1e6:.0f} MB: make room, or '
+            f'a checkpoint takes about {needed / 1e6:.0f} MB: make room, or '
             'choose another with --work-dir.'
         )
 
 
 def remove_unfinished(path: str) -> None:
-    """Remove what killed processes of this machine began to write."""
+    """Remove what killed processes began to write.
+
+    Call it in the one process that writes there. A restarted container gives
+    the same process id again.
+    """
     for file in Path(path).glob(f'.*{UNFINISHED}'):
+        pid = int(file.name.split('.')[-2])
         try:
-            os.kill(int(file.name.split('.')[-2]), 0)  # is it running?
+            if pid == os.getpid():
+                raise ProcessLookupError
+            os.kill(pid, 0)  # is it running?
         except ProcessLookupError:
             with suppress(OSError):
                 file.unlink()
@@ -120,7 +131,7 @@ def is_whole(path: Union[str, Path]) -> bool:
     try:
         with zipfile.ZipFile(path) as file:
             return file.testzip() is None  # compares every checksum
-    except (OSError, zipfile.BadZipFile):
+    except (OSError, ValueError, zipfile.BadZipFile):
         return False
 
 
@@ -141,18 +152,19 @@ def settle_last_checkpoint(path: str) -> Optional[str]:
         named, since = note.read_text().strip(), note.stat().st_mtime
         if '://' in named or (named and Path(named).is_dir()):
             return None  # in a store; or of DeepSpeed's
-    files = sorted(
-        (p for p in Path(path).glob('*.pth') if not p.name.startswith('best')),
-        key=lambda p: p.stat().st_mtime,
-    )
     good = named and is_whole(named)
-    # Only what is newer than a good note: someone may have set it back.
-    for file in reversed(files):
-        if good and file.stat().st_mtime <= since:
-            return None
+    for file in sorted(Path(path).glob('*.pth'), key=_number, reverse=True):
+        # Only what came after a good note: someone may have set it back.
+        if (
+            _number(file) < 0
+            or good
+            and (
+                _number(file) <= _number(Path(named))
+                or file.stat().st_mtime <= since
+            )
+        ):
+            break
         if is_whole(file):
-            if good and file.samefile(named):
-                return None
             put_whole(str(file).encode(), note)
             return (
                 f'last_checkpoint names {named or "nothing"}; '
@@ -160,8 +172,14 @@ def settle_last_checkpoint(path: str) -> Optional[str]:
             )
     if good or not named and not note.exists():
         return None
-    note.unlink()
+    note.unlink(missing_ok=True)
     return (
         f'last_checkpoint names {named or "nothing"}, and there is no whole '
         f'checkpoint in {path}: training starts anew.'
     )
+
+
+def _number(path):
+    """Epoch or iteration of a checkpoint to resume; -1 for other files."""
+    found = re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', path.name)
+    return int(found[1]) if found else -1

@@ -1,7 +1,7 @@
 """Kill a training again and again, resume it, and see what is left.
 
     python tests/stress/kill_resume.py [--task det seg cls] [--kills 20]
-                                       [--upstream] [--out RESULT.json]
+                                       [--seed 0] [--upstream]
 
 Each task's demo, cut short, is killed (SIGKILL, the whole process group) at
 random moments and, every third time, while a checkpoint is being written. It
@@ -199,6 +199,8 @@ def stress(task, kills, folder, upstream, seed):
         if found:
             # Epochs are counted, or iterations, as the checkpoints' names.
             result['lost'] += found[scope == 'mmseg'] != before
+        elif before and '(train)' in log.read_text():  # it began anew
+            result['lost'] += 1
         if not killed:
             if run.process.returncode == 0:
                 break

@@ -9,9 +9,16 @@ from typing import Optional
 from .report import ERROR, LOST, NOTE, Problem
 
 
-def read_coco(path: str) -> tuple[Optional[dict], list]:
-    """Read ``path``; return its content, None if it is no COCO file, and
-    the problems."""
+def read_coco(path: str, test: bool) -> tuple[Optional[dict], list]:
+    """Read ``path``.
+
+    Args:
+        path (str): The file.
+        test (bool): Whether it may come without annotations.
+
+    Returns:
+        tuple: Its content, None if it is no COCO file, and the problems.
+    """
     try:
         with open(path) as file:
             content = json.load(file)
@@ -20,11 +27,24 @@ def read_coco(path: str) -> tuple[Optional[dict], list]:
     except (OSError, ValueError) as error:
         kind = 'damaged annotation file'
         return None, [Problem(ERROR, kind, path, str(error))]
+    if test:
+        content.setdefault('annotations', [])
     keys = ('images', 'annotations', 'categories')
     lacking = [key for key in keys if key not in content]
     if lacking:
         text = f'lacks {", ".join(lacking)}; a COCO file has {", ".join(keys)}'
         return None, [Problem(ERROR, 'no COCO file', path, text)]
+    needed = dict(
+        images=('id', 'file_name', 'width', 'height'),
+        categories=('id', 'name'),
+    )
+    for key, names in needed.items():
+        for entry in content[key]:
+            lacking = [name for name in names if name not in entry]
+            if lacking:
+                text = f'lacks {", ".join(lacking)}: {str(entry)[:80]}'
+                problem = Problem(ERROR, f'{key} without a key', path, text)
+                return None, [problem]
     return content, []
 
 

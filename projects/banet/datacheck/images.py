@@ -36,6 +36,8 @@ def check_file(path: str) -> list:
             mode = image.mode
             rotation = image.getexif().get(ORIENTATION, 1)
             image.load()
+    except Image.DecompressionBombError as error:  # large, but an image
+        return [Problem(NOTE, 'very large image', path, str(error))]
     except Exception as error:  # whatever damaged files raise
         return [Problem(ERROR, 'damaged image', path, str(error))]
     if mode in CONVERTED:

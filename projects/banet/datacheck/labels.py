@@ -13,14 +13,15 @@ IGNORED = 255
 
 
 def check_label(
-    path: str, size: Optional[tuple], num_classes: int, info: dict
+    path: str, size: Optional[tuple], num_classes: Optional[int], info: dict
 ) -> tuple[list, Counter]:
     """Problems of a label image.
 
     Args:
         path (str): The file.
         size (tuple | None): Height and width of its image.
-        num_classes (int): Values from there on, but for 255, are wrong.
+        num_classes (int | None): Values from there on, but for 255, are
+            wrong; None if that is not known.
         info (dict): Of mmseg's dataset: ``label_map``, ``reduce_zero_label``.
 
     Returns:
@@ -48,8 +49,12 @@ def check_label(
         found.append(Problem(ERROR, 'label of another size', path, text))
     label = _mapped(label, info)
     values, pixels = np.unique(label, return_counts=True)
-    wrong = [v for v in values if v != IGNORED and not 0 <= v < num_classes]
-    if wrong:
+    wrong = [
+        v
+        for v in values
+        if v != IGNORED and not 0 <= v < (num_classes or np.inf)
+    ]
+    if num_classes and wrong:
         text = (
             f'values {[int(v) for v in wrong[:10]]}; classes are 0 to '
             f'{num_classes - 1}, and {IGNORED} is ignored'
@@ -60,9 +65,9 @@ def check_label(
 
 def _mapped(label, info):
     """As mmseg's LoadAnnotations maps the values."""
+    if info.get('reduce_zero_label'):
+        label = np.where((label == 0) | (label == IGNORED), 256, label) - 1
     mapped = label.copy()
     for old, new in (info.get('label_map') or {}).items():
         mapped[label == old] = new
-    if info.get('reduce_zero_label'):
-        mapped = np.where((mapped == 0) | (mapped == IGNORED), 256, mapped) - 1
     return mapped

@@ -8,7 +8,7 @@ import numpy as np
 from mmengine.registry import VISUALIZERS
 from PIL import Image, ImageDraw
 
-from .report import ERROR, Problem
+from .report import ERROR, NOTE, Problem
 
 COLUMNS, ROWS = 4, 3
 TILE, CAPTION = 240, 16  # pixels
@@ -50,7 +50,13 @@ def draw_sheet(dataset, visualizer: dict, split: str, path: Path) -> list:
             problems.append(Problem(ERROR, kind, where, text))
             pen.text((x + 2, y + TILE), f'{where}: none')
             continue
-        picture, caption = _draw(item, visualizer, split)
+        try:
+            picture, caption = _draw(item, visualizer, split)
+        except Exception as error:  # labels of a kind that it does not know
+            kind, where = 'sample that cannot be drawn', f'sample {index}'
+            text = f'{type(error).__name__}: {error}'
+            problems.append(Problem(NOTE, kind, where, text))
+            continue
         scale = TILE / max(picture.size)
         size = [max(1, round(side * scale)) for side in picture.size]
         # Small images get large pixels instead of blur.

@@ -21,6 +21,7 @@ from .sheet import draw_sheet
 
 SPLITS = ('train', 'val', 'test')
 SHOWN = 10  # classes in a summary
+OWN_CLASSES = 'rpn_head', 'semantic_head'
 
 
 class CheckError(ValueError):
@@ -91,7 +92,15 @@ def check_data(
         classes.setdefault(split, names)
         report.add(split, check_heads(cfg.model, names))
         infos = [dataset.get_data_info(i) for i in range(len(dataset))]
-        check = partial(check_item, reader(dataset), len(names or ()))
+        if 'img_path' not in infos[0] or '://' in infos[0]['img_path']:
+            text = 'its images are no local files: they are not looked at'
+            kind = 'data set elsewhere'
+            report.add(split, [Problem(NOTE, kind, leaf['type'], text)])
+            report.contents.append((split, f'{len(infos)} images'))
+            continue
+        check = partial(
+            check_item, reader(dataset), len(names) if names else None
+        )
         pixels = Counter()
         for problems, counts in each(check, infos, workers, split):
             report.add(split, problems)
@@ -105,8 +114,8 @@ def check_data(
             report.sheets.append(sheet)
         for info in infos:
             first = paths.setdefault(info['img_path'], split)
-            if first != split and split != 'test':
-                text = f'also in {first}: the result would flatter'
+            if first == 'train' and split != 'train':
+                text = 'also in train: the result would flatter'
                 kind = 'image in two splits'
                 report.add(
                     split, [Problem(NOTE, kind, info['img_path'], text)]
@@ -140,14 +149,28 @@ def check_annotations(leaf: dict, dataset) -> list:
     path = getattr(dataset, 'ann_file', None) or os.path.join(
         leaf.get('data_root') or '', leaf.get('ann_file') or ''
     )
-    if not path.endswith('.json') or 'Coco' not in leaf['type']:
+    if not path.endswith('.json') or not _is_coco(leaf, dataset):
         return []
-    content, found = read_coco(path)
+    content, found = read_coco(path, bool(leaf.get('test_mode')))
     if content is None:
         return found
+    if leaf.get('test_mode') and not content['annotations']:
+        text = 'enough to predict, not to evaluate'
+        return found + [Problem(NOTE, 'no annotations at all', path, text)]
     metainfo = getattr(dataset, 'metainfo', leaf.get('metainfo') or {})
     found += check_classes(content, metainfo.get('classes') or (), path)
     return found + check_boxes(content, path)
+
+
+def _is_coco(leaf, dataset):
+    """Whether it reads boxes from a COCO file, as mmdet's CocoDataset."""
+    if isinstance(dataset, Exception):
+        names = [str(leaf['type'])]
+    else:
+        names = [cls.__name__ for cls in type(dataset).__mro__]
+    return any(name.endswith('CocoDataset') for name in names) and not any(
+        'Panoptic' in name for name in names
+    )
 
 
 def check_heads(
@@ -160,10 +183,10 @@ def check_heads(
             text = f'{value}, but the data has {len(classes)} classes'
             kind = 'num_classes of another data set'
             found.append(Problem(ERROR, kind, f'{path}.{key}', text))
-        # A region proposal tells objects from background only.
+        # Heads with classes of their own: of regions, of HTC's stuff.
         children = value if isinstance(value, (list, tuple)) else [value]
         for child in children:
-            if isinstance(child, dict) and key != 'rpn_head':
+            if isinstance(child, dict) and key not in OWN_CLASSES:
                 found += check_heads(child, classes, f'{path}.{key}')
     return found
 
@@ -193,7 +216,9 @@ def reader(dataset):
     )
 
 
-def check_item(load, num_classes: int, info: dict) -> tuple[list, Counter]:
+def check_item(
+    load, num_classes: Optional[int], info: dict
+) -> tuple[list, Counter]:
     """Problems of one image and its label, and the label's pixels."""
     size = None
     if 'height' in info:
@@ -206,7 +231,8 @@ def check_item(load, num_classes: int, info: dict) -> tuple[list, Counter]:
         )
         found += problems
     label = info.get('gt_label')
-    if isinstance(label, int) and not 0 <= label < num_classes:
+    known = num_classes and isinstance(label, int)
+    if known and not 0 <= label < num_classes:
         text = f'{label}; classes are 0 to {num_classes - 1}'
         kind = 'label of no class'
         found.append(Problem(ERROR, kind, info['img_path'], text))
