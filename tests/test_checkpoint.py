@@ -351,6 +351,13 @@ def test_what_is_left_out_of_a_detector_is_told(tmp_path):
     assert 'left out: neck, the classifier\n' in result.stdout
 
 
+reads_objects = pytest.mark.skipif(
+    not hasattr(torch.serialization, 'get_unsafe_globals_in_checkpoint'),
+    reason='torch < 2.6 reads objects of mmengine and numpy with --trust only',
+)
+
+
+@reads_objects
 def test_written_files_hold_plain_values_only(tmp_path):
     """As mmseg's metrics are numpy's, which only code could restore."""
     meta = dict(
@@ -375,6 +382,7 @@ def test_api_leaves_out_a_tensor_of_another_shape(tmp_path):
     assert torch.equal(model.bn1.weight, source.bn1.weight)
 
 
+@reads_objects
 def test_inspect_tells_what_a_training_of_mmengines_wrote(tmp_path):
     """Its log and schedulers are objects: they are not run."""
     from mmengine.logging import MessageHub
@@ -537,7 +545,9 @@ def test_code_in_a_pickle_does_not_run_without_trust(legacy, tmp_path):
     mark, path = tmp_path / 'ran', tmp_path / 'code.pth'
     raw = dict(state_dict=classifier(), extra=Code(mark))
     torch.save(raw, path, _use_new_zipfile_serialization=not legacy)
-    with pytest.raises(CheckpointError, match=r'names \S*open.*--trust'):
+    with pytest.raises(
+        CheckpointError, match=r'(names \S*open|damaged).*--trust'
+    ):
         open_checkpoint(path)
     assert not mark.exists()
     assert open_checkpoint(path, trust=True).attention == 'BridgeAttentionV2'
