@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.model import convert_sync_batchnorm
-from runs import DEMO, make_digits, ROOT, run, short_run
+from runs import DEMO, ROOT, run, short_run
 from torch import nn
 
 from banet import BAResNet
@@ -16,11 +16,6 @@ no_gpu = pytest.mark.skipif(
     torch.cuda.is_available(), reason='needs to have no GPU'
 )
 VERSIONS = ['BridgeAttentionV1', 'BridgeAttentionV2']
-
-
-@pytest.fixture(scope='module')
-def digits(tmp_path_factory):
-    return make_digits(tmp_path_factory.mktemp('digits') / 'small')
 
 
 @pytest.fixture(scope='module')

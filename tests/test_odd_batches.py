@@ -6,7 +6,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DATASETS, DefaultScope, MODELS
 from mmengine.runner import set_random_seed
-from runs import make_digits, SHORT
+from runs import SHORT
 
 from banet import BAResNet
 
@@ -16,11 +16,6 @@ NORMS = {
     'norm_eval': dict(norm_cfg=dict(type='BN'), norm_eval=True),
 }
 SIZE = 96  # pixels; the last stage keeps more than one
-
-
-@pytest.fixture(scope='module')
-def digits(tmp_path_factory):
-    return make_digits(tmp_path_factory.mktemp('digits') / 'small')
 
 
 def demo(scope, digits):

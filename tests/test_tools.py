@@ -9,15 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.utils import get_installed_path
-from runs import DEMO, make_digits, python, ROOT, run, SHORT, short_run, tool
+from runs import DEMO, python, ROOT, run, SHORT, short_run, tool
 
 from banet import launch
-
-
-@pytest.fixture(scope='session')
-def digits(tmp_path_factory):
-    """One training and one validation scan of each digit."""
-    return make_digits(tmp_path_factory.mktemp('digits') / 'small')
 
 
 def test_digits_are_all_of_scikit_learns(tmp_path):

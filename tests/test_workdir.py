@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from runs import make_digits, ROOT, short_run, tool
+from runs import ROOT, short_run, tool
 
 from banet import workdir
 from banet.launch import resumes_latest
@@ -205,11 +205,6 @@ def test_disk_without_room_for_a_checkpoint_is_named(tmp_path, monkeypatch):
     with pytest.raises(WorkDirError, match='12 MB left, .* about 12 MB'):
         check_space(tmp_path, 1_000_000)
     check_space(tmp_path, 999_999)
-
-
-@pytest.fixture(scope='module')
-def digits(tmp_path_factory):
-    return make_digits(tmp_path_factory.mktemp('digits') / 'small')
 
 
 def start(digits, work_dir, *more):

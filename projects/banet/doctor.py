@@ -236,9 +236,9 @@ def gpus() -> int:
         return 0
 
 
-def examine() -> list:
+def examine(versions: dict) -> list:
     """All findings; those with a remedy are broken."""
-    versions, errors = installed(), import_errors()
+    errors = import_errors()
     known = [
         *check_python(),
         *check_missing(versions),
@@ -286,7 +286,7 @@ def main() -> int:
         print(f'{module:12}{", ".join(names) or "-"}')
     print(f'{"mmcv ops":12}{"compiled" if has_ops() else "none"}')
     print(f'{"GPUs":12}{gpus()}')
-    findings = examine()
+    findings = examine(versions)
     for finding in findings:
         print('broken:' if finding.remedy else 'note:  ', finding.text)
         if finding.remedy:

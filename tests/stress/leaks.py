@@ -21,7 +21,7 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from runs import DEMO, ROOT, tool  # noqa: E402
 
-# task -> config, images per iteration, iterations per epoch; 0: no epochs
+# task -> config, iterations per epoch; 0: it has no epochs
 TASKS = dict(
     det=('mask-rcnn_ba-r18_fpn_nuclei.py', 48),
     seg=('upernet_ba-r18_nuclei.py', 0),
