@@ -48,7 +48,7 @@ def run(blocks, x, fused, monkeypatch):
         if not fused:
             # Neither path of ours: the norm, then the mean of its output.
             for name in ('is_affine_here', 'is_fixed'):
-                patch.setattr(f'banet.block.{name}', lambda *args: False)
+                patch.setattr(f'banet.residual.{name}', lambda *args: False)
         out = blocks(x)
     weight = torch.linspace(-1, 1, out.numel(), dtype=out.dtype)
     grads = torch.autograd.grad(
@@ -237,7 +237,9 @@ def test_frozen_norm_gives_the_other_gradients(monkeypatch):
     for fused in (True, False):
         with monkeypatch.context() as patch:
             if not fused:
-                patch.setattr('banet.block.is_affine_here', lambda *a: False)
+                patch.setattr(
+                    'banet.residual.is_affine_here', lambda *a: False
+                )
             out = copy.deepcopy(block)(x).square().sum()
         grads.append(torch.autograd.grad(out, x)[0])
     assert relative(*grads) < 1e-12

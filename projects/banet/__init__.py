@@ -18,28 +18,42 @@ if 'banet.doctor' not in sys.orig_argv:
     from .backbones import (
         BABasicBlock,
         BABottleneck,
+        BAConvNeXt,
+        BAEfficientNet,
+        BAEfficientNetV2,
+        BAMobileNetV3,
+        BARegNet,
         BAResNet,
         BAResNetV1c,
         BAResNetV1d,
         BAResNeXt,
         BAResNeXtBottleneck,
+        BASwinTransformer,
     )
     from .block import BridgeMixin
     from .checkpoint import load_weights
     from .files import CheckpointError
+    from .residual import ConvNormBridge
 
 __all__ = [
     'BABasicBlock',
     'BABottleneck',
+    'BAConvNeXt',
+    'BAEfficientNet',
+    'BAEfficientNetV2',
+    'BAMobileNetV3',
+    'BARegNet',
     'BAResNeXt',
     'BAResNeXtBottleneck',
     'BAResNet',
     'BAResNetV1c',
     'BAResNetV1d',
+    'BASwinTransformer',
     'BridgeAttentionV1',
     'BridgeAttentionV2',
     'BridgeMixin',
     'CheckpointError',
+    'ConvNormBridge',
     '__version__',
     'load_weights',
 ]

@@ -1,4 +1,4 @@
-"""Which features of a residual block are bridged, and where the gate acts."""
+"""The contract of a block with bridge attention: one gate, many features."""
 
 from collections.abc import Container
 from typing import Optional
@@ -10,9 +10,7 @@ from mmcv.cnn import fuse_conv_bn
 from mmengine.registry import MODELS
 from torch import nn, Tensor
 
-from .deploy import check_foldable, fold, FoldedAttention, is_pointwise
-from .norm import affine_on, has_hooks, is_affine_here, is_fixed
-from .ops import gated_add, gated_norm_add, plain_only, spatial_mean
+from .deploy import check_foldable, fold, FoldedAttention
 
 
 def build_attention(
@@ -44,38 +42,37 @@ def build_attention(
     )
 
 
-def _through(conv, vectors):
-    """A pointwise ``conv`` on (N, C_in) vectors instead of maps."""
-    return F.linear(vectors, conv.weight.flatten(1), conv.bias)
+def through(layer: nn.Module, vectors: Tensor) -> Tensor:
+    """A Linear or pointwise conv on (N, C_in) vectors: it is the same."""
+    return F.linear(vectors, layer.weight.flatten(1), layer.bias)
 
 
 class BridgeMixin:
-    """Residual block whose conv outputs all take part in one gate.
+    """Residual block with one gate, over all the features that it bridges.
 
-    Put it before a block of mmpretrain that has ``conv1, norm1, conv2, ...``,
-    ``relu``, ``downsample`` and ``drop_path``::
-
-        class BABottleneck(BridgeMixin, Bottleneck):
-            num_convs = 3
-
-    With the conv outputs F_1..F_n (after norm and ReLU, the last one after
-    norm only) and g_i = mean of F_i over height and width, the block computes
-    ReLU(shortcut(x) + attention([g_1, ..., g_n]) * F_n).
+    Put it before a block of mmpretrain. A subclass says which features are
+    bridged, :meth:`bridged_widths`, where the gate acts,
+    :attr:`gated_layer`, and how the block calculates, :meth:`_forward`.
 
     Args:
         attention (dict | None): Config of a registered module that maps the
-            list of g_i, (N, C_i), to a gate (N, C, 1, 1). It is built with
-            ``in_channels``, ``channels`` and ``norm_cfg`` (the block's own)
-            besides what the dict says. None gives the plain block.
+            list of pooled features g_i, (N, C_i), to a gate (N, C, 1, 1). It
+            is built with ``in_channels``, ``channels`` and ``norm_cfg`` (the
+            block's own) besides what the dict says. None gives the plain
+            block.
         warm_start (bool): Make weights that lack this block's attention give
             exactly the plain block, see :meth:`takes_warm_start`.
             Defaults to True.
         *args, **kwargs: Arguments of the block. ``with_cp`` runs the forward
             pass twice, so norms that train update their running statistics
             twice per step, as upstream's do.
+
+    Attributes:
+        replaced (str | None): Name of the plain block's own attention that
+            stood in this one's place.
     """
 
-    num_convs: int
+    replaced: Optional[str] = None
 
     def __init__(
         self,
@@ -85,24 +82,55 @@ class BridgeMixin:
         **kwargs,
     ):
         super().__init__(*args, **kwargs)
+        self.bridge(attention, self.norm_cfg, warm_start)
+
+    @classmethod
+    def adopt(cls, block, attention, norm_cfg, warm_start=True) -> None:
+        """Make a plain block, already built, one of this class.
+
+        For the networks of mmpretrain that name their block inside of a
+        constructor: a subclass would have to repeat all of it. Nothing but
+        methods and the attention is added.
+        """
+        block.__class__ = cls
+        block.bridge(attention, norm_cfg, warm_start)
+
+    def bridge(self, attention, norm_cfg, warm_start=True) -> None:
+        """Add the attention; see the class for the arguments."""
         self.warm_start = warm_start
         self.deploy = False  # whether norms are fused and attention folded
         self.folded = False  # whether all of them could be
-        # The widths are those of the convs just built: subclasses such as
+        # The widths are those of the layers just built: subclasses such as
         # ResNeXt's change them.
-        widths = [conv.out_channels for conv, _ in self._layers()]
+        widths = self.bridged_widths()
         self.attention = (
             None
-            if attention is None
-            else build_attention(attention, widths, widths[-1], self.norm_cfg)
+            if attention is None or not widths
+            else build_attention(attention, widths, widths[-1], norm_cfg)
         )
 
-    def _layers(self):
-        """The block's (conv, norm) pairs in order."""
-        return [
-            (getattr(self, f'conv{i}'), getattr(self, f'norm{i}'))
-            for i in range(1, self.num_convs + 1)
-        ]
+    def bridged_widths(self) -> list[int]:
+        """Widths C_1..C_n of the bridged features; the last one is gated.
+
+        An empty list: this block has no attention.
+        """
+        raise NotImplementedError
+
+    @property
+    def gated_layer(self) -> str:
+        """Name of the layer whose weight and bias scale what is gated."""
+        raise NotImplementedError
+
+    def _forward(self, x, *args):
+        """The block, where necessary up to its last activation."""
+        raise NotImplementedError
+
+    def _last_layer(self) -> Optional[nn.Module]:
+        """The layer through which the last pooled feature can be calculated.
+
+        In the deploy form, its norm being fused; None if there is none.
+        """
+        return None
 
     def switch_to_deploy(self) -> None:
         """Take the exact inference form, which computes what eval mode does.
@@ -119,109 +147,25 @@ class BridgeMixin:
         # Aside, for mmcv would fuse what follows each other in it, too.
         attention, self.attention = self.attention, None
         fuse_conv_bn(self)
-        convs, norms = zip(*self._layers())
-        fused = all(isinstance(norm, nn.Identity) for norm in norms)
-        exact = fused and is_pointwise(convs[-1])
-        self.attention = fold(attention, convs[-1] if exact else None)
-        self.folded = fused and isinstance(self.attention, FoldedAttention)
+        self.attention = fold(attention, self._last_layer())
+        self.folded = isinstance(self.attention, FoldedAttention)
         self.deploy = True
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C_in, H, W) -> (N, C, H / stride, W / stride)."""
+    def forward(self, x: Tensor, *args) -> Tensor:
+        """Arguments and result are those of the plain block."""
         if self.deploy and self.training:
             raise RuntimeError(
                 'the deploy form has no norms to train: call .eval(), or '
                 'build the model without deploy=True.'
             )
-        forward = self._forward_folded if self.folded else self._forward
         if self.with_cp and torch.is_grad_enabled():
             # Non-reentrant: it also serves inputs that need no gradient, as
             # those behind frozen stages.
-            out = cp.checkpoint(forward, x, use_reentrant=False)
-        else:
-            out = forward(x)
-        return self.relu(out)
+            return cp.checkpoint(self._forward, x, *args, use_reentrant=False)
+        return self._forward(x, *args)
 
-    def _forward_folded(self, x):
-        """:meth:`_forward` without norms, with as few calls as possible.
-
-        At a batch of one, calls cost more than what they calculate.
-        """
-        *inner, last = (
-            getattr(self, f'conv{i}') for i in range(1, self.num_convs + 1)
-        )
-        out, pooled = x, []
-        for conv in inner:
-            out = self.relu(conv(out))
-            pooled.append(spatial_mean(out))
-        shortcut = x if self.downsample is None else self.downsample(x)
-        out = last(out)
-        if len(self.attention.in_channels) > len(inner):
-            pooled.append(spatial_mean(out))
-        return gated_add(shortcut, self.attention(pooled).to(out.dtype), out)
-
-    def _forward(self, x):
-        *inner, (conv, norm) = self._layers()
-        out, pooled = x, []
-        for inner_conv, inner_norm in inner:
-            out = self.relu(inner_norm(inner_conv(out)))
-            if self.attention is not None:
-                pooled.append(spatial_mean(out))
-        y = conv(out)
-        shortcut = x if self.downsample is None else self.downsample(x)
-        if self.attention is None:
-            out = self.drop_path(norm(y))
-            out += shortcut
-            return out
-        if self._gates_inside(norm, y):
-            means = (
-                _through(conv, pooled[-1])
-                if is_pointwise(conv) and not has_hooks(conv)
-                else spatial_mean(y)
-            )
-            scale, shift, y, out = affine_on(norm, y, means)
-            pooled.append(scale * means + shift)
-            gate = self._gate(pooled, y).flatten(1)
-            return gated_norm_add(shortcut, gate, scale, shift, y, out)
-        out = norm(y)
-        if self._skips_last_map(conv, norm):
-            means = _through(conv, pooled[-1])
-            pooled.append(norm(means[:, :, None, None]).flatten(1))
-        else:
-            pooled.append(spatial_mean(out))
-        return gated_add(shortcut, self._gate(pooled, out), out)
-
-    def _gates_inside(self, norm, y):
-        """Whether the gate is multiplied into the norm's affine map.
-
-        The same numbers and gradients, but the backward pass needs only y:
-        norm(y) is not kept, and its memory takes the result. Only while
-        training: gradients in eval mode stay those of the plain path.
-        """
-        return (
-            self.training
-            and y.requires_grad
-            and torch.is_grad_enabled()
-            and not plain_only()
-            and is_affine_here(norm, y)
-        )
-
-    def _skips_last_map(self, conv, norm):
-        """Whether mean(norm(conv(x))) is taken as norm(conv(mean(x))).
-
-        The same numbers, without reading and, in the backward pass, writing
-        the widest map: where a training runs with its norms in eval mode.
-        Plain inference stays the paper's, operation by operation; its fast
-        form is the deploy form.
-        """
-        return (
-            (self.deploy or self.training)
-            and is_fixed(norm)
-            and is_pointwise(conv)
-            and not has_hooks(conv, norm)
-        )
-
-    def _gate(self, pooled, out):
+    def _gate(self, pooled, out, scale=None):
+        """The gate for ``out``, (N, C, H, W), times ``scale``, (C,)."""
         gate = self.attention(pooled)
         expected = (*out.shape[:2], 1, 1)
         # A tracer's sizes are tensors: comparing them would only warn.
@@ -231,18 +175,20 @@ class BridgeMixin:
                 f'{tuple(gate.shape)}; a block needs (N, C, 1, 1) = '
                 f'{tuple(expected)}.'
             )
-        # Dropping a path is a factor per sample: cheaper on the gate.
-        return self.drop_path(gate).to(out.dtype)
+        if scale is not None:
+            gate = gate * scale[:, None, None]
+        return gate.to(out.dtype)
 
     def takes_warm_start(self, names: Container[str], prefix: str) -> bool:
         """Whether weights of these names start this block's attention.
 
         They do if they hold the block but no part of its attention: then
         W_g becomes zero, so that the gate is sigmoid(0) = 1/2 for every
-        image, and the last norm's weight and bias are doubled. The block
-        computes what the plain one does, to the last digit, and learns from
-        there. An attention without a ``neutral`` method, such as a user's
-        own, keeps its values.
+        image, and weight and bias of :attr:`gated_layer` are doubled. The
+        block computes what the plain one does, to the last digit, and learns
+        from there. An attention without a ``neutral`` method, such as a
+        user's own, keeps its values; so does one in the place of another
+        attention (``replaced``), where no gate equals the plain block.
 
         Args:
             names (Container[str]): Names of the weights that come in.
@@ -250,13 +196,11 @@ class BridgeMixin:
         """
         return (
             self.warm_start
+            and self.replaced is None
             and hasattr(self.attention, 'neutral')
-            and f'{prefix}{self._last_norm()}.weight' in names
+            and f'{prefix}{self.gated_layer}.weight' in names
             and not any(n.startswith(f'{prefix}attention.') for n in names)
         )
-
-    def _last_norm(self):
-        return getattr(self, f'norm{self.num_convs}_name')
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
         if self.takes_warm_start(state_dict, prefix):
@@ -271,6 +215,7 @@ class BridgeMixin:
             for name, value in state.items():
                 state_dict[f'{prefix}attention.{name}'] = value
             for part in ('weight', 'bias'):
-                name = f'{prefix}{self._last_norm()}.{part}'
-                state_dict[name] = state_dict[name] / gate
+                name = f'{prefix}{self.gated_layer}.{part}'
+                if name in state_dict:
+                    state_dict[name] = state_dict[name] / gate
         super()._load_from_state_dict(state_dict, prefix, *args)

@@ -12,12 +12,14 @@ from typing import Optional
 
 import torch
 import torch.nn.functional as F
+from mmcv.cnn.bricks import Conv2dAdaptivePadding
 from mmcv.cnn.bricks.wrappers import Conv2d
 from mmengine.model import BaseModule
 from torch import nn, Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-PLAIN_CONVS = (nn.Conv2d, Conv2d)  # mmcv's takes empty batches, too
+# mmcv's take empty batches, too, and pad by the size of the map.
+PLAIN_CONVS = (nn.Conv2d, Conv2d, Conv2dAdaptivePadding)
 
 
 class FoldedAttention(BaseModule):
@@ -56,17 +58,15 @@ class FoldedAttention(BaseModule):
 
 
 @torch.no_grad()
-def fold(
-    attention: nn.Module, last_conv: Optional[nn.Conv2d] = None
-) -> nn.Module:
+def fold(attention: nn.Module, last: Optional[nn.Module] = None) -> nn.Module:
     """Fold ``attention`` as far as that is exact in eval mode.
 
     Args:
         attention (nn.Module): With a method ``linear_terms``, as both
             versions of bridge attention have it; others are returned.
-        last_conv (nn.Conv2d, optional): The block's last conv, its norm
-            fused in, if it is 1x1: the last pooled vector is then calculated
-            from the one before.
+        last (nn.Module, optional): The block's last layer, a Linear or a 1x1
+            conv with its norm fused in: the last pooled vector is then
+            calculated from the one before.
 
     Returns:
         nn.Module: :class:`FoldedAttention`, or ``attention`` itself.
@@ -78,10 +78,10 @@ def fold(
     if terms is None:
         return attention
     weights, bias, norm = terms
-    if last_conv is not None:
-        last = weights.pop()
-        weights[-1] = weights[-1] + last @ last_conv.weight.double().flatten(1)
-        bias = bias + last @ last_conv.bias.double()
+    if last is not None:
+        weight = weights.pop()
+        weights[-1] = weights[-1] + weight @ last.weight.double().flatten(1)
+        bias = bias + weight @ last.bias.double()
     widths = [weight.shape[1] for weight in weights]
     dtype = attention.generation.weight.dtype
     return FoldedAttention(

@@ -5,13 +5,13 @@ for every module and every way that weights can come in.
 """
 
 import logging
+import re
 from dataclasses import dataclass
 from itertools import islice
 
 import torch
 from mmengine.logging import print_log
 
-from . import names
 from .block import BridgeMixin
 
 CONVERT = 'python tools/convert_checkpoint.py SRC DST'
@@ -31,6 +31,8 @@ class LoadReport:
         attention_loaded (int): Blocks whose attention the state dict holds.
         warm_started (int): Blocks whose attention starts as one half.
         attention_initial (int): Blocks whose attention keeps its values.
+        replaced (tuple[str]): Another attention in the state dict, such as
+            squeeze-and-excitation, in whose place bridge attention stands.
         missing (tuple[str]): Names that the state dict lacks.
         unexpected (tuple[str]): Names that the backbone lacks.
         mismatched (tuple[str]): Names whose shapes differ, with both shapes.
@@ -43,6 +45,7 @@ class LoadReport:
     attention_loaded: int = 0
     warm_started: int = 0
     attention_initial: int = 0
+    replaced: tuple = ()
     missing: tuple = ()
     unexpected: tuple = ()
     mismatched: tuple = ()
@@ -73,10 +76,16 @@ class LoadReport:
             f'{self.network}: {self.loaded} of {self.expected} tensors '
             'loaded; attention of blocks: ' + (', '.join(attention) or 'none')
         ]
-        for title in ('missing', 'unexpected', 'mismatched', 'not_finite'):
-            found = getattr(self, title)
+        for field, title in (
+            ('replaced', 'dropped, replaced by bridge attention'),
+            ('missing', 'missing'),
+            ('unexpected', 'unexpected'),
+            ('mismatched', 'mismatched'),
+            ('not_finite', 'not finite'),
+        ):
+            found = getattr(self, field)
             if found:
-                lines.append(f'{title.replace("_", " ")}: {shorten(found)}')
+                lines.append(f'{title}: {shorten(found)}')
         return '\n    '.join(lines)
 
 
@@ -121,22 +130,23 @@ class LoadingMixin:
             level=logging.INFO if report.clean else logging.WARNING,
         )
 
+    def to_own(self, found: dict) -> dict:
+        """Give weights of other libraries the backbone's names and shapes.
+
+        Args:
+            found (dict): Weights by name, those of the backbone alone.
+        """
+        return found
+
     def _rename(self, state_dict, prefix):
-        """Give the backbone's entries of ``state_dict`` their own names."""
-        found = _below(state_dict, prefix)
-        ours = names.to_ours(found)
-        own = self.state_dict()
-        adapted = {
-            **names.shift_downsample(ours.values(), own),
-            **names.name_stem_norms(ours.values(), own),
+        """Make the backbone's entries of ``state_dict`` its own."""
+        found = {
+            name: state_dict.pop(prefix + name)
+            for name in _below(state_dict, prefix)
         }
-        ours = {old: adapted.get(new, new) for old, new in ours.items()}
-        moved = {
-            new: state_dict.pop(prefix + old)
-            for old, new in ours.items()
-            if old != new
-        }
-        state_dict.update({prefix + new: v for new, v in moved.items()})
+        state_dict.update(
+            {prefix + name: v for name, v in self.to_own(found).items()}
+        )
 
     def _coverage(self, state_dict, prefix):
         own = {k: v.shape for k, v in self.state_dict().items()}
@@ -187,6 +197,13 @@ class LoadingMixin:
             for name, block in blocks.items()
             if block.attention is not None
         ]
+        replaced = [
+            f'{name}.{block.replaced}'
+            for name, block in blocks.items()
+            if block.replaced
+        ]
+        surplus = [n for n in found if n not in own]
+        within = tuple(f'{name}.' for name in replaced)
         return LoadReport(
             network=type(self).__name__,
             loaded=len(loaded),
@@ -194,8 +211,13 @@ class LoadingMixin:
             attention_loaded=states.count('loaded'),
             warm_started=states.count('warm'),
             attention_initial=states.count('initial'),
+            replaced=tuple(
+                name
+                for name in replaced
+                if any(n.startswith(f'{name}.') for n in surplus)
+            ),
             missing=tuple(n for n in expected if n not in found),
-            unexpected=tuple(n for n in found if n not in own),
+            unexpected=tuple(n for n in surplus if not n.startswith(within)),
             mismatched=tuple(
                 f'{n} {tuple(found[n].shape)}, the model has {tuple(own[n])}'
                 for n in mismatched
@@ -291,13 +313,14 @@ def _problem_of_blocks(blocks, own, found, mismatched):
         for name in blocks
         if name not in touched and name.rpartition('.')[0] in stages
     ]
-    surplus = {
-        '.'.join(name.split('.')[:2])
+    # Blocks of a stage are numbered: layer1.0, stages.1.0, stages.1.blocks.0.
+    numbered = {
+        name[: match.end()]
         for name in found
-        if name.count('.') > 1
-        and name.split('.')[0] in stages
-        and '.'.join(name.split('.')[:2]) not in blocks
+        for stage in filter(None, stages)
+        if (match := re.match(rf'{re.escape(stage)}\.\d+', name))
     }
+    surplus = numbered.difference(blocks)
     if absent or surplus:
         text = [
             f'{label} {shorten(sorted(which))}'

@@ -30,6 +30,16 @@ DEEP_STEMS = (
 )
 
 
+def rename(names: Iterable[str], table) -> dict[str, str]:
+    """Map each name through all (pattern, replacement) of ``table``."""
+    renamed = {}
+    for name in names:
+        renamed[name] = name
+        for pattern, replacement in table:
+            renamed[name] = re.sub(pattern, replacement, renamed[name])
+    return renamed
+
+
 def to_ours(names: Iterable[str]) -> dict[str, str]:
     """Map each name of a backbone, in whichever scheme, to ours.
 
@@ -70,12 +80,7 @@ def to_reference(names: Iterable[str]) -> dict[str, str]:
         (r'\.attention\.norm\.', '.ba.generation.0.'),
         (r'\.attention\.generation\.', f'.ba.generation.{index}.'),
     )
-    renamed = {}
-    for name in names:
-        renamed[name] = name
-        for pattern, theirs in parts:
-            renamed[name] = re.sub(pattern, theirs, renamed[name])
-    return renamed
+    return rename(names, parts)
 
 
 def name_stem_norms(names: Iterable[str], own: Iterable[str]):

@@ -2,7 +2,6 @@
 
 from typing import Optional
 
-from mmcv.cnn import fuse_conv_bn
 from mmengine.registry import MODELS
 from mmpretrain.models.backbones.resnet import (
     BasicBlock,
@@ -12,25 +11,79 @@ from mmpretrain.models.backbones.resnet import (
     ResNetV1d,
 )
 
-from ..block import BridgeMixin
-from ..deploy import check_foldable
-from ..loading import LoadingMixin
+from .. import names
+from ..residual import ConvNormBridge
+from .base import BridgedBackbone, check_frozen
 
 
-class BABasicBlock(BridgeMixin, BasicBlock):
+class BABasicBlock(ConvNormBridge, BasicBlock):
     """BasicBlock (two 3x3 convs) with bridge attention."""
 
     num_convs = 2
 
 
-class BABottleneck(BridgeMixin, Bottleneck):
+class BABottleneck(ConvNormBridge, Bottleneck):
     """Bottleneck (1x1, 3x3 and 1x1 conv) with bridge attention."""
 
     num_convs = 3
 
 
+class ResidualStages(BridgedBackbone):
+    """What ResNets, ResNeXts and RegNets share: see :class:`BAResNet`."""
+
+    def __init__(
+        self,
+        *,
+        attention: Optional[dict] = dict(type='BridgeAttentionV2', ratio=16),
+        warm_start: bool = True,
+        contract_dilation: bool = False,
+        zero_init_residual: bool = False,
+        deploy: bool = False,
+        **kwargs,
+    ):
+        # Before super().__init__, which calls make_res_layer.
+        self.attention = attention
+        self.warm_start = warm_start
+        self.contract_dilation = contract_dilation
+        super().__init__(zero_init_residual=zero_init_residual, **kwargs)
+        if deploy:
+            self.switch_to_deploy()
+
+    def make_res_layer(self, **kwargs):
+        """Build one stage; arguments of mmpretrain's ResLayer."""
+        kwargs.update(attention=self.attention, warm_start=self.warm_start)
+        if not (self.contract_dilation and kwargs['dilation'] > 1):
+            return super().make_res_layer(**kwargs)
+        num_blocks = kwargs['num_blocks']
+        rates = kwargs.pop('drop_path_rate', [0.0] * num_blocks)
+        first = dict(
+            kwargs,
+            num_blocks=1,
+            dilation=kwargs['dilation'] // 2,
+            drop_path_rate=rates[:1],
+        )
+        rest = dict(
+            kwargs,
+            num_blocks=num_blocks - 1,
+            in_channels=kwargs['out_channels'],
+            stride=1,
+            drop_path_rate=rates[1:],
+        )
+        layer = super().make_res_layer(**first)
+        return layer.extend(super().make_res_layer(**rest))
+
+    def _freeze_stages(self):
+        check_frozen(
+            self.frozen_stages,
+            -1,
+            self.num_stages,
+            '0 being the stem and the others the number of frozen stages',
+        )
+        super()._freeze_stages()
+
+
 @MODELS.register_module()
-class BAResNet(LoadingMixin, ResNet):
+class BAResNet(ResidualStages, ResNet):
     """ResNet with bridge attention in every residual block.
 
     On the plain stem its parameters, besides the attention's, have the names
@@ -73,85 +126,26 @@ class BAResNet(LoadingMixin, ResNet):
         for depth, (block, blocks) in ResNet.arch_settings.items()
     }
 
-    def __init__(
-        self,
-        depth: int,
-        attention: Optional[dict] = dict(type='BridgeAttentionV2', ratio=16),
-        warm_start: bool = True,
-        contract_dilation: bool = False,
-        zero_init_residual: bool = False,
-        deploy: bool = False,
-        **kwargs,
-    ):
+    def __init__(self, depth: int, **kwargs):
         if depth not in self.arch_settings:
             raise ValueError(
                 f'{type(self).__name__} has no depth {depth!r}; choose from '
                 f'{sorted(self.arch_settings)}.'
             )
-        # Before super().__init__, which calls make_res_layer.
-        self.attention = attention
-        self.warm_start = warm_start
-        self.contract_dilation = contract_dilation
-        super().__init__(
-            depth=depth, zero_init_residual=zero_init_residual, **kwargs
-        )
-        if deploy:
-            self.switch_to_deploy()
+        super().__init__(depth=depth, **kwargs)
 
-    def switch_to_deploy(self) -> None:
-        """Take the exact inference form: norms fused, attention folded.
-
-        Computes what eval mode does; there is no way back. See
-        :meth:`banet.block.BridgeMixin.switch_to_deploy`.
-
-        Raises:
-            ValueError: A batch norm has no running statistics or weights.
-        """
-        check_foldable(self)
-        for module in self.modules():
-            if isinstance(module, BridgeMixin):
-                module.switch_to_deploy()
-        # The stem alone: mmcv would look into a user's own attention, too.
-        stages = {name: self._modules[name] for name in self.res_layers}
-        self._modules.update(dict.fromkeys(stages))
-        fuse_conv_bn(self)
-        self._modules.update(stages)
-
-    def make_res_layer(self, **kwargs):
-        """Build one stage; arguments of mmpretrain's ResLayer."""
-        kwargs.update(attention=self.attention, warm_start=self.warm_start)
-        if not (self.contract_dilation and kwargs['dilation'] > 1):
-            return super().make_res_layer(**kwargs)
-        rates = kwargs.pop('drop_path_rate')
-        first = dict(
-            kwargs,
-            num_blocks=1,
-            dilation=kwargs['dilation'] // 2,
-            drop_path_rate=rates[:1],
-        )
-        rest = dict(
-            kwargs,
-            num_blocks=kwargs['num_blocks'] - 1,
-            in_channels=kwargs['out_channels'],
-            stride=1,
-            drop_path_rate=rates[1:],
-        )
-        layer = super().make_res_layer(**first)
-        return layer.extend(super().make_res_layer(**rest))
-
-    def _freeze_stages(self):
-        if not -1 <= self.frozen_stages <= self.num_stages:
-            raise ValueError(
-                f'frozen_stages={self.frozen_stages} is out of range: use -1 '
-                '(nothing), 0 (the stem) or the number of stages to freeze, '
-                f'up to {self.num_stages}.'
-            )
-        super()._freeze_stages()
-
-    def train(self, mode: bool = True):
-        """Set the mode; unlike upstream's, return the module itself."""
-        super().train(mode)
-        return self
+    def to_own(self, found):
+        """Names of torchvision, timm, mmdet, mmseg and the authors."""
+        ours = names.to_ours(found)
+        own = self.state_dict()
+        adapted = {
+            **names.shift_downsample(ours.values(), own),
+            **names.name_stem_norms(ours.values(), own),
+        }
+        return {
+            adapted.get(ours[name], ours[name]): value
+            for name, value in found.items()
+        }
 
 
 @MODELS.register_module()

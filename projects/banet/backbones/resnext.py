@@ -3,11 +3,11 @@
 from mmengine.registry import MODELS
 from mmpretrain.models.backbones.resnext import Bottleneck, ResNeXt
 
-from ..block import BridgeMixin
+from ..residual import ConvNormBridge
 from .resnet import BAResNet
 
 
-class BAResNeXtBottleneck(BridgeMixin, Bottleneck):
+class BAResNeXtBottleneck(ConvNormBridge, Bottleneck):
     """ResNeXt's Bottleneck (grouped 3x3 conv) with bridge attention."""
 
     num_convs = 3

@@ -1,0 +1,118 @@
+"""What the backbones of all families share."""
+
+from collections.abc import Iterable, Iterator
+from typing import Optional
+
+from mmcv.cnn import fuse_conv_bn
+from torch import nn
+
+from ..block import BridgeMixin
+from ..deploy import check_foldable
+from ..loading import LoadingMixin
+
+
+class BridgedBackbone(LoadingMixin):
+    """Backbone of mmpretrain whose blocks are :class:`BridgeMixin`.
+
+    Put it before mmpretrain's class.
+    """
+
+    def bridge_blocks(
+        self,
+        plain: type,
+        bridged: type,
+        attention: Optional[dict],
+        norm_cfg: dict,
+        warm_start: bool,
+    ) -> None:
+        """Let every block of class ``plain`` become one of ``bridged``."""
+        for module in self.modules():
+            if type(module) is plain:
+                bridged.adopt(module, attention, norm_cfg, warm_start)
+
+    def blocks(self) -> Iterator[tuple[str, BridgeMixin]]:
+        """Name and module of every block."""
+        for name, module in self.named_modules():
+            if isinstance(module, BridgeMixin):
+                yield name, module
+
+    def init_weights(self):
+        """Initialise as upstream does.
+
+        What ``init_cfg`` says of Linear layers is about the network's own:
+        the attention keeps PyTorch's initialisation, as the authors' has it,
+        or follows its own ``init_cfg``.
+        """
+        if (
+            isinstance(self.init_cfg, dict)
+            and self.init_cfg['type'] == 'Pretrained'
+        ):
+            super().init_weights()
+            return
+        attentions = [
+            (block, block.attention)
+            for _, block in self.blocks()
+            if block.attention is not None
+        ]
+        for block, _ in attentions:
+            block.attention = None
+        super().init_weights()
+        for block, attention in attentions:
+            block.attention = attention
+            if hasattr(attention, 'init_weights'):
+                attention.init_weights()
+
+    def switch_to_deploy(self) -> None:
+        """Take the exact inference form: norms fused, attention folded.
+
+        Computes what eval mode does; there is no way back. See
+        :meth:`banet.block.BridgeMixin.switch_to_deploy`.
+
+        Raises:
+            ValueError: A batch norm has no running statistics or weights.
+        """
+        check_foldable(self)
+        blocks = [
+            (parent, name, child)
+            for parent in self.modules()
+            for name, child in parent.named_children()
+            if isinstance(child, BridgeMixin)
+        ]
+        # The rest alone: mmcv would look into a user's own attention, too.
+        for parent, name, _ in blocks:
+            parent._modules[name] = None
+        fuse_conv_bn(self)
+        for parent, name, block in blocks:
+            parent._modules[name] = block
+            block.switch_to_deploy()
+
+    def train(self, mode: bool = True):
+        """Set the mode; unlike upstream's, return the module itself."""
+        super().train(mode)
+        return self
+
+
+def check_arch(backbone: nn.Module, arch, known: Iterable[str]) -> None:
+    """Raise ValueError if ``arch`` is none of the ``known`` names.
+
+    A dict, which describes an architecture, is left to upstream.
+    """
+    known = sorted(known)
+    if not isinstance(arch, dict) and arch not in known:
+        raise ValueError(
+            f'{type(backbone).__name__} has no arch {arch!r}; choose from '
+            f'{", ".join(known)}.'
+        )
+
+
+def check_frozen(stages: int, first: int, last: int, what: str) -> None:
+    """Raise ValueError if ``frozen_stages`` is not from first to last.
+
+    Args:
+        what (str): What the numbers mean.
+    """
+    if not first <= stages <= last:
+        raise ValueError(
+            f'frozen_stages={stages} is out of range: use {first} (nothing) '
+            f'up to {last}, {what}.'
+        )

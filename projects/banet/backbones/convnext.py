@@ -1,0 +1,170 @@
+"""ConvNeXts with bridge attention, on mmpretrain's ConvNeXt."""
+
+from typing import Optional
+
+from mmengine.registry import MODELS
+from mmpretrain.models.backbones.convnext import ConvNeXt, ConvNeXtBlock
+
+from ..block import BridgeMixin, through
+from ..names import rename
+from ..ops import spatial_mean
+from .base import BridgedBackbone, check_arch, check_frozen
+
+OFFICIAL = (
+    (r'^(stages\.\d\.\d+)\.dwconv\.', r'\1.depthwise_conv.'),
+    (r'^(stages\.\d\.\d+)\.pwconv([12])\.', r'\1.pointwise_conv\2.'),
+    (r'^norm\.', 'norm3.'),
+)
+TORCHVISION = (
+    (r'^features\.0\.', 'downsample_layers.0.'),
+    (
+        r'^features\.([246])\.',
+        lambda m: f'downsample_layers.{int(m[1]) // 2}.',
+    ),
+    (r'^features\.([1357])\.', lambda m: f'stages.{int(m[1]) // 2}.'),
+    (r'^(stages\.\d\.\d+)\.block\.0\.', r'\1.depthwise_conv.'),
+    (r'^(stages\.\d\.\d+)\.block\.2\.', r'\1.norm.'),
+    (r'^(stages\.\d\.\d+)\.block\.3\.', r'\1.pointwise_conv1.'),
+    (r'^(stages\.\d\.\d+)\.block\.5\.', r'\1.pointwise_conv2.'),
+    (r'^(stages\.\d\.\d+)\.layer_scale$', r'\1.gamma'),
+    (r'^classifier\.0\.', 'norm3.'),
+)
+
+
+class BAConvNeXtBlock(BridgeMixin, ConvNeXtBlock):
+    """ConvNeXt's block whose three features take part in one gate.
+
+    Bridged are the outputs of the depthwise conv (C), of the activation (4C,
+    in version 2 after GRN: what the next layer takes in) and of
+    ``pointwise_conv2`` (C). The gate multiplies the last one, before layer
+    scale and stochastic depth.
+
+    Args: those of :class:`banet.block.BridgeMixin`.
+
+    Source: our reading.
+    """
+
+    gated_layer = 'pointwise_conv2'
+
+    def bridged_widths(self):
+        """C, 4C and C."""
+        *_, channels, hidden = self.pointwise_conv2.weight.shape[:2]
+        return [channels, hidden, channels]
+
+    def _last_layer(self):
+        return self.pointwise_conv2
+
+    def switch_to_deploy(self):
+        """See :meth:`banet.block.BridgeMixin.switch_to_deploy`.
+
+        Layer scale becomes part of ``pointwise_conv2``.
+        """
+        if self.deploy:
+            return
+        super().switch_to_deploy()
+        if self.gamma is not None:
+            for parameter in self.pointwise_conv2.parameters():
+                shape = [-1] + [1] * (parameter.ndim - 1)
+                parameter.data = parameter.data * self.gamma.data.view(shape)
+            self.gamma = None
+
+    def _forward(self, x):
+        out = self.depthwise_conv(x)
+        pooled = [spatial_mean(out)] if self.attention is not None else None
+        # As upstream: a Linear wants the channels last.
+        last = self.linear_pw_conv
+        layout = dict(data_format='channel_last' if last else 'channel_first')
+        if last:
+            out = out.permute(0, 2, 3, 1)
+        out = self.act(self.pointwise_conv1(self.norm(out, **layout)))
+        if self.grn is not None:
+            out = self.grn(out, **layout)
+        hidden = out
+        out = self.pointwise_conv2(out)
+        if last:
+            out = out.permute(0, 3, 1, 2)
+            hidden = hidden.permute(0, 3, 1, 2)
+        if self.attention is None:
+            if self.gamma is not None:
+                out = out.mul(self.gamma.view(1, -1, 1, 1))
+            return x + self.drop_path(out)
+        pooled.append(spatial_mean(hidden))
+        if not self.folded:
+            pooled.append(
+                through(self.pointwise_conv2, pooled[-1])
+                if self.training
+                else spatial_mean(out)
+            )
+        gate = self._gate(pooled, out, self.gamma)
+        # Not gated_add, which rounds once less than the plain block does.
+        return x + self.drop_path(gate) * out
+
+
+@MODELS.register_module()
+class BAConvNeXt(BridgedBackbone, ConvNeXt):
+    """ConvNeXt, version 1 or 2, with bridge attention in every block.
+
+    Args:
+        arch (str | dict): ``atto`` to ``huge``, or a description.
+        attention (dict | None): See :class:`banet.BAResNet`. Its
+            ``norm_cfg`` defaults to LN: nothing in this network depends on
+            the batch. Defaults to
+            ``dict(type='BridgeAttentionV2', ratio=16)``.
+        warm_start (bool): Make weights without attention give exactly the
+            plain ConvNeXt. Defaults to True.
+        deploy (bool): Build the inference form. Defaults to False.
+        **kwargs: Arguments of mmpretrain's ConvNeXt; ``use_grn=True,
+            layer_scale_init_value=0.`` gives version 2.
+
+    Raises:
+        ValueError: Unknown ``arch``, or ``frozen_stages`` out of range.
+
+    Source: our reading. The authors name ConvNeXt-T and have published no
+    code for it.
+    """
+
+    def __init__(
+        self,
+        arch='tiny',
+        attention: Optional[dict] = dict(type='BridgeAttentionV2', ratio=16),
+        warm_start: bool = True,
+        deploy: bool = False,
+        **kwargs,
+    ):
+        check_arch(self, arch, self.arch_settings)
+        super().__init__(arch=arch, **kwargs)
+        self.bridge_blocks(
+            ConvNeXtBlock,
+            BAConvNeXtBlock,
+            attention,
+            dict(type='LN'),
+            warm_start,
+        )
+        self._freeze_stages()  # again, with the attention
+        if deploy:
+            self.switch_to_deploy()
+
+    def to_own(self, found):
+        """Names and shapes of the official code and of torchvision."""
+        ours = rename(found, OFFICIAL + TORCHVISION)
+        own = self.state_dict()
+        return {
+            ours[name]: _in_shape(value, own.get(ours[name]))
+            for name, value in found.items()
+        }
+
+    def _freeze_stages(self):
+        check_frozen(
+            self.frozen_stages, 0, self.num_stages, 'the number of stages'
+        )
+        super()._freeze_stages()
+
+
+def _in_shape(value, own):
+    """``value`` in the shape of ``own``, if they differ in axes of 1 only.
+
+    Pointwise convs may be Linears; torchvision's layer scale is (C, 1, 1).
+    """
+    if own is None or value.squeeze().shape != own.squeeze().shape:
+        return value
+    return value.reshape(own.shape)

@@ -1,0 +1,81 @@
+"""EfficientNets with bridge attention, on mmpretrain's."""
+
+from typing import Optional
+
+from mmengine.registry import MODELS
+from mmpretrain.models.backbones.efficientnet import EfficientNet
+from mmpretrain.models.backbones.efficientnet_v2 import EfficientNetV2
+from mmpretrain.models.utils import InvertedResidual
+
+from .base import BridgedBackbone, check_arch
+from .inverted_residual import BAMBConv
+
+
+class MBConvStages(BridgedBackbone):
+    """What both generations share: see :class:`BAEfficientNet`."""
+
+    def __init__(
+        self,
+        arch: str,
+        attention: Optional[dict] = dict(type='BridgeAttentionV2', ratio=6),
+        warm_start: bool = True,
+        deploy: bool = False,
+        **kwargs,
+    ):
+        check_arch(self, arch, self.arch_settings)
+        super().__init__(arch=arch, **kwargs)
+        self.bridge_blocks(
+            InvertedResidual, BAMBConv, attention, self.norm_cfg, warm_start
+        )
+        if deploy:
+            self.switch_to_deploy()
+
+
+@MODELS.register_module()
+class BAEfficientNet(MBConvStages, EfficientNet):
+    """EfficientNet with bridge attention in every MBConv with an expansion.
+
+    The first stage, whose blocks have no expansion, keeps its SE. So do
+    EdgeResiduals (of ``es``, ``em``, ``el``) stay as they are: they have no
+    depthwise conv, and one conv before the projection leaves nothing to
+    bridge.
+
+    Args:
+        arch (str): ``b0`` to ``b8``, ``l2``, ``es``, ``em`` or ``el``.
+        attention (dict | None): See :class:`banet.BAResNet`. Its ``ratio``
+            counts from the expanded width. Defaults to
+            ``dict(type='BridgeAttentionV2', ratio=6)``.
+        warm_start (bool): Only for blocks that had no SE (those of ``es``,
+            ``em`` and ``el``): no gate equals SE, so the others' attention
+            keeps its initial values. Defaults to True.
+        deploy (bool): Build the inference form. Defaults to False.
+        **kwargs: Arguments of mmpretrain's EfficientNet.
+
+    Raises:
+        ValueError: Unknown ``arch``; ``frozen_stages`` or ``out_indices``
+            out of range.
+
+    Source: the reference code of arXiv 2112.04150, which has version 1 and
+    the B family.
+    """
+
+    def __init__(self, arch: str = 'b0', **kwargs):
+        super().__init__(arch, **kwargs)
+
+
+@MODELS.register_module()
+class BAEfficientNetV2(MBConvStages, EfficientNetV2):
+    """EfficientNetV2 with bridge attention in every MBConv.
+
+    FusedMBConvs stay as they are, as EdgeResiduals in
+    :class:`BAEfficientNet`, which has the arguments.
+
+    Args:
+        arch (str): ``s``, ``m``, ``l``, ``xl`` or ``b0`` to ``b3``.
+        **kwargs: See :class:`BAEfficientNet`.
+
+    Source: our reading: the wiring of the authors' EfficientNet.
+    """
+
+    def __init__(self, arch: str = 's', **kwargs):
+        super().__init__(arch, **kwargs)

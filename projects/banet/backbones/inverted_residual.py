@@ -1,0 +1,110 @@
+"""The block of MobileNetV3 and EfficientNet with bridge attention."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+
+from mmpretrain.models.utils import InvertedResidual
+
+from ..block import BridgeMixin
+from ..ops import spatial_mean
+
+
+class BAInvertedResidual(BridgeMixin, InvertedResidual):
+    """InvertedResidual whose two wide features take part in one gate.
+
+    Bridged are the outputs of the expansion, after its activation, and of
+    the depthwise conv, after its norm; the gate multiplies the latter, in
+    the place of squeeze-and-excitation (SE). Blocks without an expansion
+    have nothing to bridge and keep their SE.
+
+    Args: those of :class:`banet.block.BridgeMixin`.
+
+    Source: the reference code of arXiv 2112.04150.
+    """
+
+    gates_before_act: bool  # of the depthwise conv
+
+    def bridge(self, attention, norm_cfg, warm_start=True):
+        """See :meth:`banet.block.BridgeMixin.bridge`."""
+        super().bridge(attention, norm_cfg, warm_start)
+        if self.attention is not None and self.with_se:
+            del self.se
+            self.with_se = False
+            self.replaced = 'se'
+
+    def bridged_widths(self):
+        """Twice the hidden width."""
+        if not self.with_expand_conv:
+            return []
+        return [
+            self.expand_conv.out_channels,
+            self.depthwise_conv.out_channels,
+        ]
+
+    def _forward(self, x):
+        out = self.expand_conv(x) if self.with_expand_conv else x
+        if self.attention is None:
+            out = self.depthwise_conv(out)
+            if self.with_se:
+                out = self.se(out)
+        else:
+            pooled = [spatial_mean(out)]
+            before = self.gates_before_act
+            out = self.depthwise_conv(out, activate=not before)
+            pooled.append(spatial_mean(out))
+            out = out * self._gate(pooled, out)
+            if before:
+                out = self.depthwise_conv.activate(out)
+        out = self.linear_conv(out)
+        return x + self.drop_path(out) if self.with_res_shortcut else out
+
+
+class BAMobileBlock(BAInvertedResidual):
+    """MobileNetV3's: only where SE was, on the norm's output."""
+
+    gates_before_act = True
+    gated_layer = 'depthwise_conv.bn'
+
+    def bridged_widths(self):
+        """Twice the hidden width, nothing without SE."""
+        return super().bridged_widths() if self.with_se else []
+
+
+class BAMBConv(BAInvertedResidual):
+    """EfficientNet's: wherever there is an expansion, after the Swish."""
+
+    gates_before_act = False
+    # What follows the gate: the depthwise norm stands before the Swish.
+    gated_layer = 'linear_conv.conv'
+
+
+def name_torchvision_blocks(names: Iterable[str]) -> dict[str, str]:
+    """Map torchvision's names of the layers within these blocks to ours.
+
+    torchvision numbers them, so that a number means something else in blocks
+    without an expansion or without SE.
+    """
+    pattern = re.compile(r'(.+)\.block\.(\d+)\.(0|1|fc1|fc2)\.(\w+)')
+    matches = {name: pattern.fullmatch(name) for name in names}
+    convs = defaultdict(set)
+    for match in filter(None, matches.values()):
+        if match[3] == '0':
+            convs[match[1]].add(int(match[2]))
+    layers = 'expand_conv', 'depthwise_conv', 'linear_conv'
+    parts = {'0': 'conv', '1': 'bn', 'fc1': 'conv1.conv', 'fc2': 'conv2.conv'}
+    renamed = {}
+    for name, match in matches.items():
+        if not match:
+            renamed[name] = name
+            continue
+        block, index, part, tensor = match.groups()
+        # The last one is always the projection.
+        order = sorted(convs[block], reverse=True)
+        layer = (
+            'se'
+            if part.startswith('fc')
+            else layers[-1 - order.index(int(index))]
+        )
+        renamed[name] = f'{block}.{layer}.{parts[part]}.{tensor}'
+    return renamed

@@ -1,0 +1,69 @@
+"""MobileNetV3 with bridge attention, on mmpretrain's MobileNetV3."""
+
+from typing import Optional
+
+from mmengine.registry import MODELS
+from mmpretrain.models.backbones.mobilenet_v3 import MobileNetV3
+from mmpretrain.models.utils import InvertedResidual
+
+from ..names import rename
+from .base import BridgedBackbone, check_arch
+from .inverted_residual import BAMobileBlock, name_torchvision_blocks
+
+TORCHVISION = (
+    (r'^features\.(\d+)\.', r'layer\1.'),
+    # The first and the last layer.
+    (r'^(layer\d+)\.0\.', r'\1.conv.'),
+    (r'^(layer\d+)\.1\.', r'\1.bn.'),
+)
+
+
+@MODELS.register_module()
+class BAMobileNetV3(BridgedBackbone, MobileNetV3):
+    """MobileNetV3 with bridge attention where it had SE and an expansion.
+
+    Args:
+        arch (str): ``small``, ``large``, ``small_075`` or ``small_050``.
+        attention (dict | None): See :class:`banet.BAResNet`. Its ``ratio``
+            counts from the hidden width. Defaults to
+            ``dict(type='BridgeAttentionV2', ratio=6,
+            gate_cfg=dict(type='HSigmoid'))``.
+        warm_start (bool): Not for the blocks whose SE is replaced: no gate
+            equals SE, so theirs keep their initial values. Defaults to True.
+        deploy (bool): Build the inference form. Defaults to False.
+        **kwargs: Arguments of mmpretrain's MobileNetV3.
+
+    Raises:
+        ValueError: Unknown ``arch``; ``frozen_stages`` or ``out_indices``
+            out of range.
+
+    Source: the reference code of arXiv 2112.04150, which has version 1.
+    """
+
+    def __init__(
+        self,
+        arch: str = 'small',
+        attention: Optional[dict] = dict(
+            type='BridgeAttentionV2', ratio=6, gate_cfg=dict(type='HSigmoid')
+        ),
+        warm_start: bool = True,
+        deploy: bool = False,
+        **kwargs,
+    ):
+        check_arch(self, arch, self.arch_settings)
+        super().__init__(arch=arch, **kwargs)
+        self.bridge_blocks(
+            InvertedResidual,
+            BAMobileBlock,
+            attention,
+            self.norm_cfg,
+            warm_start,
+        )
+        if deploy:
+            self.switch_to_deploy()
+
+    def to_own(self, found):
+        """Names of torchvision."""
+        ours = name_torchvision_blocks(found)
+        outer = rename(ours.values(), TORCHVISION)
+        return {outer[ours[name]]: value for name, value in found.items()}

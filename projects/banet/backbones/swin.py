@@ -1,0 +1,199 @@
+"""Swin Transformers with bridge attention, on mmpretrain's."""
+
+from typing import Optional
+
+from mmengine.registry import MODELS
+from mmpretrain.models.backbones.swin_transformer import (
+    SwinBlock,
+    SwinTransformer,
+)
+from torch import nn
+
+from ..block import BridgeMixin, through
+from ..names import rename
+from ..ops import gated_add
+from .base import BridgedBackbone, check_arch, check_frozen
+
+# Names of the official code, but for its four stages' own (layers.0 ...).
+OFFICIAL = (
+    (r'^patch_embed\.proj\.', 'patch_embed.projection.'),
+    (r'^layers\.', 'stages.'),
+    (r'(\.blocks\.\d+\.attn\.)(?!w_msa)', r'\1w_msa.'),
+    (r'(\.blocks\.\d+)\.mlp\.fc1\.', r'\1.ffn.layers.0.0.'),
+    (r'(\.blocks\.\d+)\.mlp\.fc2\.', r'\1.ffn.layers.1.'),
+    (r'^norm\.', 'norm3.'),
+)
+# Those of torchvision, as the official ones.
+TORCHVISION = (
+    (r'^features\.0\.0\.', 'patch_embed.proj.'),
+    (r'^features\.0\.2\.', 'patch_embed.norm.'),
+    (
+        r'^features\.([246])\.',
+        lambda m: f'layers.{int(m[1]) // 2 - 1}.downsample.',
+    ),
+    (r'^features\.([1357])\.', lambda m: f'layers.{int(m[1]) // 2}.blocks.'),
+    (r'(\.blocks\.\d+)\.mlp\.0\.', r'\1.mlp.fc1.'),
+    (r'(\.blocks\.\d+)\.mlp\.3\.', r'\1.mlp.fc2.'),
+)
+
+
+INDEX = 'relative_position_index'
+TABLE = 'relative_position_bias_table'
+
+
+def as_map(tokens):
+    """View tokens, (N, L, C), as a map, (N, C, L, 1)."""
+    return tokens.transpose(1, 2)[..., None]
+
+
+def as_tokens(features):
+    """View a map, (N, C, L, 1), as tokens, (N, L, C)."""
+    return features[..., 0].transpose(1, 2)
+
+
+class BASwinBlock(BridgeMixin, SwinBlock):
+    """Swin's block whose three features take part in one gate.
+
+    Bridged, each averaged over all tokens, are the outputs of the window
+    attention (C), of the FFN's activation (4C) and of the FFN (C), all
+    before stochastic depth. The gate multiplies the FFN's output before its
+    shortcut is added.
+
+    Args: those of :class:`banet.block.BridgeMixin`.
+
+    Source: our reading.
+    """
+
+    def bridge(self, attention, norm_cfg, warm_start=True):
+        """See :meth:`banet.block.BridgeMixin.bridge`."""
+        super().bridge(attention, norm_cfg, warm_start)
+        # What is dropped from the sum is bridged all the same.
+        self.attn_drop_path, self.attn.drop = self.attn.drop, nn.Identity()
+
+    def _ffn_layers(self):
+        """What comes before the last Linear, it, and what follows it."""
+        *inner, last, dropout = self.ffn.layers
+        return inner, last, dropout
+
+    def bridged_widths(self):
+        """C, the FFN's hidden widths, and C."""
+        inner, last, _ = self._ffn_layers()
+        return [
+            last.out_features,
+            *(layer[0].out_features for layer in inner),
+            last.out_features,
+        ]
+
+    @property
+    def gated_layer(self):
+        """The FFN's last Linear."""
+        return f'ffn.layers.{len(self.ffn.layers) - 2}'
+
+    def _last_layer(self):
+        return self._ffn_layers()[1]
+
+    def _forward(self, x, hw_shape):
+        attended = self.attn(self.norm1(x), hw_shape)
+        shortcut = self.attn_drop_path(attended) + x
+        out = self.norm2(shortcut)
+        if self.attention is None:
+            return self.ffn(out, identity=shortcut)
+        pooled = [attended.mean(1)]
+        inner, last, dropout = self._ffn_layers()
+        for layer in inner:
+            out = layer(out)
+            pooled.append(out.mean(1))
+        out = last(out)
+        if not self.folded:
+            pooled.append(
+                through(last, pooled[-1]) if self.training else out.mean(1)
+            )
+        out = as_map(dropout(out))
+        scale = getattr(self.ffn.gamma2, 'weight', None)
+        gate = self.ffn.dropout_layer(self._gate(pooled, out, scale))
+        return as_tokens(gated_add(as_map(shortcut), gate, out))
+
+
+@MODELS.register_module()
+class BASwinTransformer(BridgedBackbone, SwinTransformer):
+    """Swin Transformer with bridge attention in every block.
+
+    Args:
+        arch (str | dict): ``tiny``, ``small``, ``base``, ``large``, or a
+            description.
+        attention (dict | None): See :class:`banet.BAResNet`. Its
+            ``norm_cfg`` defaults to LN: nothing in this network depends on
+            the batch. Defaults to
+            ``dict(type='BridgeAttentionV2', ratio=16)``.
+        warm_start (bool): Make weights without attention give exactly the
+            plain Swin Transformer. Defaults to True.
+        deploy (bool): Build the inference form. Defaults to False.
+        **kwargs: Arguments of mmpretrain's SwinTransformer. In detectors and
+            segmentors say ``pad_small_map=True``.
+
+    Raises:
+        ValueError: Unknown ``arch``, or ``frozen_stages`` out of range.
+
+    Source: our reading. The authors name Swin-T and have published no code
+    for it.
+    """
+
+    def __init__(
+        self,
+        arch='tiny',
+        attention: Optional[dict] = dict(type='BridgeAttentionV2', ratio=16),
+        warm_start: bool = True,
+        deploy: bool = False,
+        **kwargs,
+    ):
+        check_arch(self, arch, self.arch_zoo)
+        super().__init__(arch=arch, **kwargs)
+        self.bridge_blocks(
+            SwinBlock, BASwinBlock, attention, dict(type='LN'), warm_start
+        )
+        self._freeze_stages()
+        if deploy:
+            self.switch_to_deploy()
+
+    def to_own(self, found):
+        """Names and order of the official code and of torchvision.
+
+        Both join the four pixels of a patch one by one, mmpretrain channel by
+        channel. Which pixel a bias belongs to is no weight: always the own.
+        """
+        ours = rename(found, TORCHVISION + OFFICIAL)
+        found = {
+            ours[name]: _by_channel(value)
+            if ours[name] != name and '.downsample.' in ours[name]
+            else value
+            for name, value in found.items()
+            if not name.endswith(('attn_mask', INDEX))
+        }
+        index = {k: v for k, v in self.state_dict().items() if INDEX in k}
+        if any(TABLE in name for name in found):
+            found.update(index)
+        # Upstream's: tables of another window or image size are resized.
+        self._prepare_relative_position_bias_table(found, '')
+        if self.use_abs_pos_embed:
+            self._prepare_abs_pos_embed(found, '')
+        if any(TABLE in name for name in found):
+            found.update(index)
+        return found
+
+    def _freeze_stages(self):
+        check_frozen(
+            self.frozen_stages, -1, self.num_layers - 1, 'the last stage'
+        )
+        super()._freeze_stages()
+
+
+def _by_channel(value):
+    """Order (..., 4 C) by channel, then row, then column of the pixel.
+
+    Theirs is by column, then row, then channel.
+    """
+    *rest, width = value.shape
+    pixels = value.reshape(*rest, 2, 2, width // 4)
+    order = range(len(rest))
+    columns, rows, channels = (len(rest) + i for i in range(3))
+    return pixels.permute(*order, channels, rows, columns).reshape(value.shape)
