@@ -12,7 +12,6 @@ import mmseg.models  # noqa: F401
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope, MODELS
-from mmpretrain.models.backbones.resnet import BasicBlock, Bottleneck
 from torch.utils.flop_counter import FlopCounterMode
 
 
@@ -21,7 +20,7 @@ def macs(cfg, model):
     size, forward = dict(
         mmpretrain=(
             (224, 224),
-            lambda x: model.head.fc(model.neck(model.backbone(x))[-1]),
+            lambda x: model.head(model.extract_feat(x)),
         ),
         mmdet=((800, 1344), lambda x: model.neck(model.backbone(x))),
         mmseg=(
@@ -40,8 +39,10 @@ def describe(path):
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build(cfg.model).eval()
     backbone = model.backbone
+    # A classifier's Swin Transformer takes no maps below its windows.
+    size = 224 if cfg.default_scope == 'mmpretrain' else 64
     with torch.no_grad():
-        widths = [f.shape[1] for f in backbone(torch.zeros(1, 3, 64, 64))]
+        widths = [f.shape[1] for f in backbone(torch.zeros(1, 3, size, size))]
     if hasattr(model, 'neck') and hasattr(model.neck, 'lateral_convs'):
         expected = [m.conv.in_channels for m in model.neck.lateral_convs]
         widths = widths[-len(expected) :]  # RetinaNet starts at stage 2
@@ -50,15 +51,16 @@ def describe(path):
         if not isinstance(expected, list):
             expected, widths = [expected], widths[-1:]
     else:
-        expected = [model.head.fc.in_features]
+        expected = [model.head.in_channels]
+    arguments = cfg.model.backbone
     return dict(
         backbone=type(backbone).__name__,
-        depth=backbone.depth,
+        arch=arguments.get('arch', arguments.get('depth')),
         attentions=sorted(
             {
                 type(block.attention).__name__
-                for block in backbone.modules()
-                if isinstance(block, BasicBlock | Bottleneck)
+                for _, block in backbone.blocks()
+                if block.attention is not None
             }
         ),
         widths=widths,

@@ -100,6 +100,38 @@ def test_squeeze_excite_takes_the_backbones_place_in_a_config():
     assert model.backbone.dilations == (1, 1, 2, 4)
 
 
+@pytest.mark.parametrize(
+    'config,ratio,norm',
+    [
+        ('ba-mobilenet-v3-small_8xb128_in1k', 6, 'BatchNorm1d'),
+        ('ba-efficientnet-b0_8xb32_in1k', 6, 'BatchNorm1d'),
+        ('ba-regnetx-4.0gf_8xb64_in1k', 16, 'BatchNorm1d'),
+        ('ba-convnext-tiny_32xb128_in1k', 16, 'LayerNorm'),
+        ('ba-swin-tiny_16xb64_in1k', 16, 'LayerNorm'),
+    ],
+)
+def test_other_families_are_compared_with_their_own_attention(
+    config, ratio, norm
+):
+    args = whole(ROOT / f'configs/classification/{config}.py', 'infer')
+    for name, kind in (
+        ('plain', None),
+        ('bav1', 'BridgeAttentionV1'),
+        ('bav2', 'BridgeAttentionV2'),
+    ):
+        blocks = [b for _, b in build(name, args).backbone.blocks()]
+        found = [b.attention for b in blocks if b.attention is not None]
+        assert {type(a).__name__ for a in found} == ({kind} if kind else set())
+        for attention in found:
+            assert attention.hidden_channels == attention.channels // ratio
+            last = (
+                attention.norms[0]
+                if kind == 'BridgeAttentionV1'
+                else attention.norm
+            )
+            assert type(last).__name__ == norm
+
+
 def test_step_of_a_whole_model_is_its_own_loss():
     """A detector's random objects reach its heads: boxes, labels, masks."""
     args = whole(DET)

@@ -53,16 +53,31 @@ def built(tmp_path_factory):
     return {Path(line['path']).stem: line for line in lines}
 
 
+# What a name says -> the backbone, and its depth or arch from the rest.
+FAMILY_NAMES = (
+    (r'resnext(\d+)', 'BAResNeXt', int),
+    (r'(?:resnet|r)(\d+)', 'BAResNet', int),
+    (r'mobilenet-v3-(\w+?)_', 'BAMobileNetV3', str),
+    (r'efficientnet-(b\d)', 'BAEfficientNet', str),
+    (r'efficientnetv2-(\w)_', 'BAEfficientNetV2', str),
+    (r'(regnetx-[.\w]+?f)_', 'BARegNet', lambda s: s.replace('-', '_')),
+    (r'convnext-(?:v2-)?(t)', 'BAConvNeXt', lambda s: 'tiny'),
+    (r'swin-(t)', 'BASwinTransformer', lambda s: 'tiny'),
+)
+
+
 @pytest.mark.parametrize('name', CONFIGS)
 def test_config_builds_by_itself_what_its_name_says(built, name):
     found = built[name]
-    match = re.search(r'ba(v1)?-(?:resne(?:x?)t|r)(\d+)', name)
-    assert found['depth'] == int(match[2])
-    version = 'BridgeAttentionV1' if match[1] else 'BridgeAttentionV2'
-    assert found['attentions'] == [version]
-    assert found['backbone'] == (
-        'BAResNeXt' if 'resnext' in name else 'BAResNet'
+    version, rest = re.search(r'ba(v1)?-(.+)', name).groups()
+    matches = (
+        (re.match(pattern, rest), backbone, convert)
+        for pattern, backbone, convert in FAMILY_NAMES
     )
+    match, backbone, convert = next(m for m in matches if m[0])
+    assert (found['backbone'], found['arch']) == (backbone, convert(match[1]))
+    version = 'BridgeAttentionV1' if version else 'BridgeAttentionV2'
+    assert found['attentions'] == [version]
     assert found['widths'] == found['expected_widths']
     assert found['imports'] == ['banet']
 
@@ -161,7 +176,13 @@ def test_recipe_is_upstreams_except_for_the_backbone(name):
             'dataset_train',
             'dataset_aug',
             'img_ratios',
+            'checkpoint_file',
+            'backbone_norm_cfg',
         )
+    if 'swin' in name and SCOPES[CONFIGS[name].parent.name] != 'mmpretrain':
+        ignored += ('model.backbone', 'pretrained')  # compared further below
+    if 'mask-rcnn_ba-convnext' in name:
+        ignored += ('model.backbone.init_cfg',)
     difference = {
         key: (ours.get(key), theirs.get(key))
         for key in ours.keys() | theirs.keys()
@@ -173,9 +194,38 @@ def test_recipe_is_upstreams_except_for_the_backbone(name):
 @pytest.mark.parametrize('name', names('segmentation'))
 def test_segmentation_starts_from_the_weights_of_its_depth(name):
     backbone = Config.fromfile(CONFIGS[name]).model.backbone
+    weights = dict(
+        BAResNet=f'resnet{backbone.get("depth")}',
+        BAConvNeXt='convnext_tiny.imagenet1k_v1',
+        BASwinTransformer='swin_t.imagenet1k_v1',
+    )[backbone.type]
     assert backbone.init_cfg == dict(
-        type='Pretrained', checkpoint=f'torchvision://resnet{backbone.depth}'
+        type='Pretrained', checkpoint=f'torchvision://{weights}'
     )
+
+
+SWINS = names('detection', 'segmentation')
+SWINS = [name for name in SWINS if 'ba-swin' in name]
+
+
+@pytest.mark.parametrize('name', SWINS)
+def test_swin_is_that_of_mmdet_and_mmseg_but_for_the_attention(name):
+    """Other arguments, the same output, also on maps that windows exceed."""
+    scope = SCOPES[CONFIGS[name].parent.name]
+    theirs = Config.fromfile(upstream_of(name)).model.backbone
+    ours = Config.fromfile(CONFIGS[name]).model.backbone
+    assert ours.drop_path_rate == theirs.drop_path_rate
+    theirs.init_cfg = ours.init_cfg = None
+    theirs.pop('convert_weights', None)  # of the file, which is not loaded
+    with DefaultScope.overwrite_default_scope(scope):
+        model, plain = MODELS.build(ours), MODELS.build(theirs)
+    plain.init_weights()
+    model.load_state_dict(plain.state_dict(), strict=False)
+    model.eval(), plain.eval()
+    x = torch.rand(1, 3, 70, 135)
+    with torch.no_grad():
+        for a, b in zip(model(x), plain(x), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
 def test_every_baseline_is_compared():
@@ -371,6 +421,18 @@ FAMILIES = [
     'pspnet_ba-r50-d8_4xb4-80k_ade20k-512x512',
     'deeplabv3plus_ba-r50-d8_4xb4-80k_ade20k-512x512',
     'upernet_ba-r50_4xb4-80k_ade20k-512x512',
+    'ba-mobilenet-v3-large_8xb128_in1k',
+    'ba-mobilenet-v3-small_8xb128_in1k',
+    'ba-efficientnet-b0_8xb32_in1k',
+    'ba-efficientnetv2-s_8xb32_in1k-384px',
+    'ba-regnetx-4.0gf_8xb64_in1k',
+    'ba-convnext-tiny_32xb128_in1k',
+    'ba-convnext-v2-tiny_32xb32_in1k',
+    'ba-swin-tiny_16xb64_in1k',
+    'mask-rcnn_ba-convnext-t-p4-w7_fpn_amp-ms-crop-3x_coco',
+    'mask-rcnn_ba-swin-t-p4-w7_fpn_1x_coco',
+    'ba-convnext-tiny_upernet_8xb2-amp-160k_ade20k-512x512',
+    'ba-swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512',
 ]
 
 
@@ -386,7 +448,10 @@ def test_family_makes_a_step_that_reaches_every_trainable_parameter(name):
         model = MODELS.build(cfg.model)
         if cfg.default_scope == 'mmseg':
             model.data_preprocessor.size = (128, 128)
-        batch = real_batch(cfg, 128)
+        # Its windows need seven pixels at stride 32.
+        batch = real_batch(
+            cfg, 224 if name == 'ba-swin-tiny_16xb64_in1k' else 128
+        )
         model.train()
         data = model.data_preprocessor(batch, training=True)
         loss, _ = model.parse_losses(model(**data, mode='loss'))

@@ -172,6 +172,18 @@ class BridgeAttention(BaseModule):
         self.generation = nn.Linear(self.hidden_channels, channels, bias=False)
         self.gate = build_activation_layer(gate_cfg)
 
+    def init_weights(self):
+        """Initialise as PyTorch does, if ``init_cfg`` says nothing else.
+
+        As the reference code; also where the ``init_cfg`` of the whole
+        network has said something about all Linear layers.
+        """
+        if not self.init_cfg:
+            for module in self.modules():
+                if isinstance(module, nn.Linear):
+                    module.reset_parameters()
+        super().init_weights()
+
     def _build_integration(self, norm_cfg: dict) -> None:
         raise NotImplementedError
 

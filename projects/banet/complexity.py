@@ -4,6 +4,8 @@ import torch
 from mmengine.analysis import FlopAnalyzer
 from torch import nn, Tensor
 
+COUNTED = 'conv', 'linear', 'matmul', 'bmm'
+
 
 class Counted(nn.Module):
     """The part of a model whose work does not depend on what it finds.
@@ -19,19 +21,21 @@ class Counted(nn.Module):
         head = getattr(model, 'head', None)
         if hasattr(model, 'decode_head'):
             self.decode_head = model.decode_head
-        elif hasattr(head, 'fc'):
-            self.fc = head.fc
+        elif head is not None:
+            self.head = head
 
     def forward(self, x: Tensor):
         """Images to features, segmentation logits or class scores."""
         features = self.neck(self.backbone(x))
         if hasattr(self, 'decode_head'):
             return self.decode_head(features)
-        return self.fc(features[-1]) if hasattr(self, 'fc') else features
+        return self.head(features) if hasattr(self, 'head') else features
 
 
 def macs_by_module(model: nn.Module, x: Tensor) -> dict[str, int]:
-    """MACs of the convs and linears below each module, counted by mmengine.
+    """MACs below each module, counted by mmengine.
+
+    Those of convs and linears, and of the products of self-attention.
 
     Args:
         model (nn.Module): In eval mode.
@@ -46,7 +50,7 @@ def macs_by_module(model: nn.Module, x: Tensor) -> dict[str, int]:
     counter.tracer_warnings('none')
     with torch.no_grad():
         return {
-            name: operators['conv'] + operators['linear']
+            name: sum(operators[kind] for kind in COUNTED)
             for name, operators in counter.by_module_and_operator().items()
         }
 

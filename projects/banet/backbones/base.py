@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Optional
 
 from mmcv.cnn import fuse_conv_bn
+from mmengine.model import BaseModule
 from torch import nn
 
 from ..block import BridgeMixin
@@ -37,30 +38,20 @@ class BridgedBackbone(LoadingMixin):
                 yield name, module
 
     def init_weights(self):
-        """Initialise as upstream does.
-
-        What ``init_cfg`` says of Linear layers is about the network's own:
-        the attention keeps PyTorch's initialisation, as the authors' has it,
-        or follows its own ``init_cfg``.
-        """
-        if (
+        """Initialise as upstream does, the attention as it says itself."""
+        pretrained = (
             isinstance(self.init_cfg, dict)
             and self.init_cfg['type'] == 'Pretrained'
-        ):
+        )
+        if not pretrained:
             super().init_weights()
-            return
-        attentions = [
-            (block, block.attention)
-            for _, block in self.blocks()
-            if block.attention is not None
-        ]
-        for block, _ in attentions:
-            block.attention = None
-        super().init_weights()
-        for block, attention in attentions:
-            block.attention = attention
-            if hasattr(attention, 'init_weights'):
+        # mmengine's does not reach into every container.
+        for _, block in self.blocks():
+            attention = block.attention
+            if isinstance(attention, BaseModule) and not attention.is_init:
                 attention.init_weights()
+        if pretrained:
+            super().init_weights()
 
     def switch_to_deploy(self) -> None:
         """Take the exact inference form: norms fused, attention folded.

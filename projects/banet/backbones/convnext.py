@@ -57,12 +57,14 @@ class BAConvNeXtBlock(BridgeMixin, ConvNeXtBlock):
     def switch_to_deploy(self):
         """See :meth:`banet.block.BridgeMixin.switch_to_deploy`.
 
-        Layer scale becomes part of ``pointwise_conv2``.
+        Layer scale becomes part of ``pointwise_conv2``, unless an attention
+        that could not be folded still has to see what it is without.
         """
         if self.deploy:
             return
         super().switch_to_deploy()
-        if self.gamma is not None:
+        sees_output = self.attention is not None and not self.folded
+        if self.gamma is not None and not sees_output:
             for parameter in self.pointwise_conv2.parameters():
                 shape = [-1] + [1] * (parameter.ndim - 1)
                 parameter.data = parameter.data * self.gamma.data.view(shape)

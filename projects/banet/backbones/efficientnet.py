@@ -3,12 +3,36 @@
 from typing import Optional
 
 from mmengine.registry import MODELS
-from mmpretrain.models.backbones.efficientnet import EfficientNet
+from mmpretrain.models.backbones.efficientnet import (
+    EdgeResidual,
+    EfficientNet,
+)
 from mmpretrain.models.backbones.efficientnet_v2 import EfficientNetV2
 from mmpretrain.models.utils import InvertedResidual
 
+from ..block import BridgeMixin
 from .base import BridgedBackbone, check_arch
 from .inverted_residual import BAMBConv
+
+
+class BAEdgeResidual(BridgeMixin, EdgeResidual):
+    """EdgeResidual (FusedMBConv), which stays as it is.
+
+    It has no depthwise conv, and one conv before the projection leaves
+    nothing to bridge. What it shares with the other blocks is the
+    checkpointing: upstream's, without ``use_reentrant``, warns.
+    """
+
+    def bridged_widths(self):
+        """None."""
+        return []
+
+    def _forward(self, x):
+        out = self.conv1(x)
+        if self.with_se:
+            out = self.se(out)
+        out = self.conv2(out)
+        return x + self.drop_path(out) if self.with_residual else out
 
 
 class MBConvStages(BridgedBackbone):
@@ -24,9 +48,13 @@ class MBConvStages(BridgedBackbone):
     ):
         check_arch(self, arch, self.arch_settings)
         super().__init__(arch=arch, **kwargs)
-        self.bridge_blocks(
-            InvertedResidual, BAMBConv, attention, self.norm_cfg, warm_start
-        )
+        for plain, bridged in (
+            (InvertedResidual, BAMBConv),
+            (EdgeResidual, BAEdgeResidual),
+        ):
+            self.bridge_blocks(
+                plain, bridged, attention, self.norm_cfg, warm_start
+            )
         if deploy:
             self.switch_to_deploy()
 
@@ -35,10 +63,8 @@ class MBConvStages(BridgedBackbone):
 class BAEfficientNet(MBConvStages, EfficientNet):
     """EfficientNet with bridge attention in every MBConv with an expansion.
 
-    The first stage, whose blocks have no expansion, keeps its SE. So do
-    EdgeResiduals (of ``es``, ``em``, ``el``) stay as they are: they have no
-    depthwise conv, and one conv before the projection leaves nothing to
-    bridge.
+    The first stage, whose blocks have no expansion, keeps its SE, and
+    EdgeResiduals (of ``es``, ``em``, ``el``) stay as they are.
 
     Args:
         arch (str): ``b0`` to ``b8``, ``l2``, ``es``, ``em`` or ``el``.

@@ -1,7 +1,9 @@
 """Swin Transformers with bridge attention, on mmpretrain's."""
 
+import math
 from typing import Optional
 
+import torch.nn.functional as F
 from mmengine.registry import MODELS
 from mmpretrain.models.backbones.swin_transformer import (
     SwinBlock,
@@ -169,15 +171,14 @@ class BASwinTransformer(BridgedBackbone, SwinTransformer):
             for name, value in found.items()
             if not name.endswith(('attn_mask', INDEX))
         }
-        index = {k: v for k, v in self.state_dict().items() if INDEX in k}
-        if any(TABLE in name for name in found):
-            found.update(index)
-        # Upstream's: tables of another window or image size are resized.
-        self._prepare_relative_position_bias_table(found, '')
+        for name, own in self.state_dict().items():
+            table = found.get(name.replace(INDEX, TABLE))
+            if INDEX in name and table is not None:
+                found[name] = own
+            elif TABLE in name and table is not None:
+                found[name] = _resize(table, own)
         if self.use_abs_pos_embed:
             self._prepare_abs_pos_embed(found, '')
-        if any(TABLE in name for name in found):
-            found.update(index)
         return found
 
     def _freeze_stages(self):
@@ -197,3 +198,17 @@ def _by_channel(value):
     order = range(len(rest))
     columns, rows, channels = (len(rest) + i for i in range(3))
     return pixels.permute(*order, channels, rows, columns).reshape(value.shape)
+
+
+def _resize(table, own):
+    """Biases of another window size, (pairs, heads), as the official code's.
+
+    Upstream's own function calls one that SciPy 1.14 has removed.
+    """
+    (pairs, heads), (own_pairs, own_heads) = table.shape, own.shape
+    if pairs == own_pairs or heads != own_heads:
+        return table
+    side, own_side = math.isqrt(pairs), math.isqrt(own_pairs)
+    grid = table.T.reshape(1, heads, side, side)
+    grid = F.interpolate(grid, (own_side, own_side), mode='bicubic')
+    return grid.reshape(heads, own_pairs).T.contiguous()

@@ -1,5 +1,6 @@
 """The networks that are compared, as backbones or inside a config's model."""
 
+import inspect
 from argparse import Namespace
 from functools import partial
 
@@ -11,7 +12,7 @@ from mmpretrain.models.backbones import ResNet, SEResNet
 from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from ..backbones import BAResNet, BAResNeXt
+from ..backbones import BAResNet, BAResNeXt, BridgedBackbone
 from ..launch import load_config
 
 V1 = dict(type='BridgeAttentionV1')
@@ -100,6 +101,16 @@ def _backbone(name, args):
         ) from error
 
 
+def _default_attention(kind):
+    """What a backbone of this class has where a config says nothing."""
+    return next(
+        parameters['attention'].default
+        for cls in kind.__mro__
+        if 'attention'
+        in (parameters := inspect.signature(cls.__init__).parameters)
+    )
+
+
 def _from_config(name, args):
     """The config's model with another backbone, without loading weights."""
     config = load_config(args.config)
@@ -111,7 +122,7 @@ def _from_config(name, args):
             'detector, segmentor or classifier.'
         )
     kind = MODELS.get(backbone.type)
-    if kind is None or not issubclass(kind, BAResNet):
+    if kind is None or not issubclass(kind, BridgedBackbone):
         raise BenchmarkError(
             f'{args.config} has the backbone {backbone.type}: name a config '
             "with one of banet's, such as BAResNet, in whose place the others "
@@ -133,7 +144,7 @@ def _from_config(name, args):
         for argument in OURS_ALONE:
             backbone.pop(argument, None)
     else:
-        own = backbone.get('attention') or {}  # with its norm_cfg
+        own = backbone.get('attention') or _default_attention(kind)
         chosen = dict(plain=None, bav1=V1).get(name, V2)
         backbone.attention = chosen and {**own, **chosen}
     try:
