@@ -17,6 +17,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Parallel compilers of mmcv's ops; each takes memory, so few by default.
 JOBS ?= 2
 STAMP := $(VENV)/.ready
+# Two processes of one thread each; a file stays in one, with its fixtures.
+PARALLEL ?= -n 2 --dist loadfile
 
 UPSTREAM ?= .venv-upstream
 UPSTREAM_STAMP := $(UPSTREAM)/.ready
@@ -46,7 +48,7 @@ demo: setup
 	$(BIN)/python tools/demo.py $(TASK)
 
 test: setup
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL)
 
 lint: setup
 	$(BIN)/ruff check .
@@ -65,7 +67,7 @@ $(UPSTREAM_STAMP): $(wildcard requirements/*.txt) setup.py pyproject.toml
 	@touch $@
 
 test-upstream: $(UPSTREAM_STAMP)
-	$(UPSTREAM)/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(UPSTREAM)/bin/python -m pytest $(PARALLEL)
 
 clean:
 	rm -rf $(VENV) $(UPSTREAM) build dist work_dirs data/digits projects/*.egg-info

@@ -18,6 +18,7 @@ from banet import (
     BARegNet,
     BASwinTransformer,
     BridgeMixin,
+    load_weights,
 )
 from banet.complexity import COUNTED
 
@@ -417,6 +418,8 @@ def test_freezing_reaches_the_attention_of_those_stages(name):
     assert not alive & frozen
     for block_name, block in attended(model):
         inside = f'{block_name}.{block.gated_layer}.weight' in frozen
+        # Weights leave it at its initial values, so it has to learn.
+        inside = inside and not block.replaced
         assert block.attention.training != inside
         assert all(
             p.requires_grad != inside for p in block.attention.parameters()
@@ -506,6 +509,51 @@ def test_stochastic_depth_drops_what_is_added_not_what_is_bridged():
         else:
             assert torch.equal(block(x), x)
         assert all(vector.abs().sum() > 0 for vector in given)
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize('name', EXACT)
+def test_warm_start_is_exact_under_autocast_too(name, dtype):
+    plain, model = build_plain(name), build(name)
+    model.load_state_dict(plain.state_dict(), strict=False)
+    plain.eval(), model.eval()
+    enabled = dtype is torch.bfloat16
+    with torch.no_grad(), torch.autocast('cpu', dtype, enabled=enabled):
+        for a, b in zip(model(images()), plain(images()), strict=True):
+            assert a.dtype == b.dtype
+            assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize('name', ['convnext', 'swin'])
+def test_list_of_initialisations_ends_with_the_weights(name, tmp_path):
+    plain = build_plain(name)
+    plain.eval()
+    torch.save(plain.state_dict(), tmp_path / 'plain.pth')
+    pretrained = dict(
+        type='Pretrained', checkpoint=str(tmp_path / 'plain.pth')
+    )
+    other = dict(type='TruncNormal', layer='Linear', std=0.02)
+    model = make(name, init_cfg=[other, pretrained])
+    model.init_weights()
+    with torch.no_grad():
+        for a, b in zip(model.eval()(images()), plain(images()), strict=True):
+            assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize('name', ['convnext', 'swin'])
+def test_what_a_hook_changes_reaches_the_gate(name):
+    block = attended(build(name))[-1][1].train()
+    block._last_layer().register_forward_hook(lambda *args: args[2] * 0)
+    given = []
+    block.attention.register_forward_pre_hook(
+        lambda module, args: given.extend(args[0])
+    )
+    x = torch.randn(3, block.attention.channels, 4, 4)
+    if name == 'swin':
+        block(x.flatten(2).transpose(1, 2), (4, 4))
+    else:
+        block(x)
+    assert given[-1].eq(0).all()
 
 
 # Weights of other libraries.
@@ -599,6 +647,35 @@ def test_official_names_and_order_load(name):
             assert torch.equal(a, b)
 
 
+def test_official_file_is_loaded_whichever_way_it_comes(tmp_path):
+    """As it is on its host: wrapped, and named as in the official code."""
+    plain = build_plain('swin')
+    plain.eval()
+    path = tmp_path / 'swin.pth'
+    weights = official_names(plain.state_dict(), 'swin')
+    torch.save({'model': weights}, path)
+    by_config = make(
+        'swin', init_cfg=dict(type='Pretrained', checkpoint=str(path))
+    )
+    by_config.init_weights()
+    by_function = make('swin')
+    assert load_weights(by_function, path).clean
+    with torch.no_grad():
+        expected = plain(images())[-1]
+        for model in (by_config, by_function):
+            assert torch.equal(model.eval()(images())[-1], expected)
+
+
+def test_whole_model_of_mmpretrain_gives_its_backbone(tmp_path):
+    plain, model = build_plain('mobilenet-large'), make('mobilenet-large')
+    weights = {f'backbone.{k}': v for k, v in plain.state_dict().items()}
+    weights['head.fc.weight'] = torch.zeros(2, 2)
+    torch.save({'state_dict': weights}, tmp_path / 'model.pth')
+    report = load_weights(model, tmp_path / 'model.pth')
+    assert report.loaded == report.expected
+    assert report.unexpected == ()
+
+
 def test_swin_takes_tables_of_another_window_size():
     """What is the same for all pairs stays it, what grows keeps growing."""
     given = build_plain('swin').state_dict()
@@ -620,7 +697,7 @@ def test_swin_takes_tables_of_another_window_size():
 @pytest.mark.parametrize(
     'weights,model,message',
     [
-        ('tiny', 'small', 'another depth: the model lacks|they lack'),
+        ('tiny', 'small', 'another depth: (the model lacks|they lack)'),
         ('small', 'base', 'has shape .* another width'),
     ],
 )
@@ -794,6 +871,26 @@ def test_parameters_and_macs(cls, kwargs, plain, bridged):
 def test_unknown_arch_is_named_with_the_known_ones(cls):
     with pytest.raises(ValueError, match="no arch 'huge9'; choose from .+, "):
         cls(arch='huge9')
+
+
+def test_network_without_norms_needs_one_for_the_attention():
+    with pytest.raises(ValueError, match='norm_cfg=None .* of its own'):
+        BAEfficientNet('es', norm_cfg=None)
+    attention = dict(type=V2, ratio=6, norm_cfg=dict(type='LN'))
+    kwargs = dict(arch='es', norm_cfg=None)
+    torch.manual_seed(0)
+    plain = shake(backbones.EfficientNet(**kwargs))
+    plain.eval()
+    model = BAEfficientNet(**kwargs, attention=attention).eval()
+    model.load_state_dict(plain.state_dict(), strict=False)
+    with torch.no_grad():
+        assert torch.equal(model(images())[-1], plain(images())[-1])
+
+
+def test_arch_is_written_as_upstream_takes_it():
+    assert BASwinTransformer('T').depths == [2, 2, 6, 2]
+    with pytest.raises(ValueError, match='no arch {}; choose from'):
+        BAMobileNetV3(arch={})
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from mmcv.cnn import fuse_conv_bn
 from mmengine.registry import MODELS
 from torch import nn, Tensor
 
-from .deploy import check_foldable, fold, FoldedAttention
+from .deploy import check_foldable, fold, FoldedAttention, is_pointwise
+from .norm import has_hooks
 
 
 def build_attention(
@@ -23,6 +24,7 @@ def build_attention(
 
     Raises:
         TypeError: ``cfg`` is not a dict with a ``type``.
+        ValueError: Neither the network nor ``cfg`` has a ``norm_cfg``.
         KeyError: The ``type`` is not registered (from the registry).
     """
     if not (isinstance(cfg, dict) and 'type' in cfg):
@@ -31,9 +33,15 @@ def build_attention(
             "dict(type='BridgeAttentionV2', ratio=16), or None for the plain "
             'residual block.'
         )
+    if norm_cfg is None and 'norm_cfg' not in cfg:
+        raise ValueError(
+            'norm_cfg=None leaves the attention without a norm: give it one '
+            "of its own, attention=dict(..., norm_cfg=dict(type='LN'))."
+        )
     # The attention is never pretrained: where the backbone's norms are frozen,
     # an inherited requires_grad=False would freeze it at its initial values.
-    norm_cfg = {k: v for k, v in norm_cfg.items() if k != 'requires_grad'}
+    norm_cfg = dict(norm_cfg or {})
+    norm_cfg.pop('requires_grad', None)
     return MODELS.build(
         dict(cfg),
         default_args=dict(
@@ -45,6 +53,11 @@ def build_attention(
 def through(layer: nn.Module, vectors: Tensor) -> Tensor:
     """A Linear or pointwise conv on (N, C_in) vectors: it is the same."""
     return F.linear(vectors, layer.weight.flatten(1), layer.bias)
+
+
+def goes_through(layer: nn.Module) -> bool:
+    """Whether :func:`through` gives the mean of what ``layer`` gives."""
+    return is_pointwise(layer) and not has_hooks(layer)
 
 
 class BridgeMixin:
@@ -73,6 +86,7 @@ class BridgeMixin:
     """
 
     replaced: Optional[str] = None
+    gated_parts = 'weight', 'bias'  # of gated_layer
 
     def __init__(
         self,
@@ -118,7 +132,7 @@ class BridgeMixin:
 
     @property
     def gated_layer(self) -> str:
-        """Name of the layer whose weight and bias scale what is gated."""
+        """Name of the layer whose ``gated_parts`` scale what is gated."""
         raise NotImplementedError
 
     def _forward(self, x, *args):
@@ -176,7 +190,8 @@ class BridgeMixin:
                 f'{tuple(expected)}.'
             )
         if scale is not None:
-            gate = gate * scale[:, None, None]
+            # In its own precision, as the plain block's layer scale.
+            return gate * scale[:, None, None]
         return gate.to(out.dtype)
 
     def takes_warm_start(self, names: Container[str], prefix: str) -> bool:
@@ -184,7 +199,7 @@ class BridgeMixin:
 
         They do if they hold the block but no part of its attention: then
         W_g becomes zero, so that the gate is sigmoid(0) = 1/2 for every
-        image, and weight and bias of :attr:`gated_layer` are doubled. The
+        image, and what scales the gated feature is doubled. The
         block computes what the plain one does, to the last digit, and learns
         from there. An attention without a ``neutral`` method, such as a
         user's own, keeps its values; so does one in the place of another
@@ -214,7 +229,7 @@ class BridgeMixin:
             # New entries and new tensors: the caller's stay as they are.
             for name, value in state.items():
                 state_dict[f'{prefix}attention.{name}'] = value
-            for part in ('weight', 'bias'):
+            for part in self.gated_parts:
                 name = f'{prefix}{self.gated_layer}.{part}'
                 if name in state_dict:
                     state_dict[name] = state_dict[name] / gate

@@ -16,6 +16,7 @@ from mmengine.runner.checkpoint import load_state_dict
 from torch import nn, Tensor
 
 from . import names
+from .backbones import BAResNet
 from .files import (
     check_target,
     CheckpointError,
@@ -513,8 +514,9 @@ def load_weights(
         LoadReport: What was loaded, warm-started, missing, ...
 
     Raises:
-        CheckpointError: The file cannot be read or is no ResNet.
-        ValueError: It is another ResNet than the backbone.
+        CheckpointError: The file cannot be read; it is no ResNet and the
+            backbone is one.
+        ValueError: It is another network than the backbone.
         TypeError: ``model`` is or has no BA backbone.
     """
     backbone = getattr(model, 'backbone', model)
@@ -523,8 +525,24 @@ def load_weights(
             f'{type(model).__name__} is no backbone of banet, such as '
             'BAResNet, and has none as its attribute backbone.'
         )
-    weights = open_checkpoint(path, trust).to_mm('backbone')
+    if isinstance(backbone, BAResNet):
+        weights = open_checkpoint(path, trust).to_mm('backbone')
+    else:
+        weights = _bare(read(path, trust))
     report = backbone.coverage(weights)
     # mmengine's, which leaves out tensors of another shape, as everywhere.
     load_state_dict(backbone, weights)
     return report
+
+
+def _bare(raw):
+    """The backbone's weights in a file, without wrappers and prefixes."""
+    found, _, _ = _unwrap(raw, False)
+    for prefix in ('module.', 'backbone.'):
+        below = {
+            name.removeprefix(prefix): value
+            for name, value in found.items()
+            if name.startswith(prefix)
+        }
+        found = below or found
+    return found

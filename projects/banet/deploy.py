@@ -13,13 +13,14 @@ from typing import Optional
 import torch
 import torch.nn.functional as F
 from mmcv.cnn.bricks import Conv2dAdaptivePadding
-from mmcv.cnn.bricks.wrappers import Conv2d
+from mmcv.cnn.bricks.wrappers import Conv2d, Linear
 from mmengine.model import BaseModule
 from torch import nn, Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 # mmcv's take empty batches, too, and pad by the size of the map.
 PLAIN_CONVS = (nn.Conv2d, Conv2d, Conv2dAdaptivePadding)
+PLAIN_LINEARS = (nn.Linear, Linear)
 
 
 class FoldedAttention(BaseModule):
@@ -106,14 +107,14 @@ def _says_how_it_folds(attention):
     return False
 
 
-def is_pointwise(conv: nn.Module) -> bool:
-    """Whether ``conv`` is 1x1 and does the same to every pixel."""
-    return (
-        type(conv) in PLAIN_CONVS
-        and conv.kernel_size == (1, 1)
-        and conv.stride == (1, 1)
-        and conv.padding == (0, 0)
-        and conv.groups == 1
+def is_pointwise(layer: nn.Module) -> bool:
+    """Whether ``layer``, a Linear or conv, does the same to every pixel."""
+    return type(layer) in PLAIN_LINEARS or (
+        type(layer) in PLAIN_CONVS
+        and layer.kernel_size == (1, 1)
+        and layer.stride == (1, 1)
+        and layer.padding == (0, 0)
+        and layer.groups == 1
     )
 
 

@@ -144,6 +144,10 @@ class LoadingMixin:
             name: state_dict.pop(prefix + name)
             for name in _below(state_dict, prefix)
         }
+        # As many official files are, which mmengine does not look into.
+        wrapped = found.get('model')
+        if isinstance(wrapped, dict):
+            found = dict(wrapped)
         state_dict.update(
             {prefix + name: v for name, v in self.to_own(found).items()}
         )
@@ -273,8 +277,8 @@ def _remedy(state_dict, probe):
         '\n    If the network is the right one: init_cfg=dict('
         "type='Pretrained', checkpoint=..., prefix='backbone.') takes the "
         'backbone out of a whole model; without prefix it takes the weights '
-        "of a bare backbone, which load_from does not. Other libraries' files "
-        f'become ours by {CONVERT}.'
+        "of a bare backbone, which load_from does not. Other libraries' "
+        f'ResNets become ours by {CONVERT}.'
     )
 
 
@@ -332,7 +336,7 @@ def _problem_of_blocks(blocks, own, found, mismatched):
         ]
         return (
             f'they are of another depth: {"; ".join(text)}. '
-            "Set the depth of the weights in the config's backbone."
+            "Set the depth or arch of the weights in the config's backbone."
         )
     holding = [
         name

@@ -75,7 +75,7 @@ def gated_add(shortcut: Tensor, gate: Tensor, x: Tensor) -> Tensor:
         x (Tensor): (N, C, H, W). Where no gradient is wanted its memory
             takes the result: pass a map that nobody else needs.
     """
-    if plain_only() or shortcut.dtype != x.dtype:
+    if plain_only() or not shortcut.dtype == gate.dtype == x.dtype:
         return shortcut + gate * x
     if torch.is_grad_enabled() and (
         shortcut.requires_grad or gate.requires_grad or x.requires_grad

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from .block import BridgeMixin, through
+from .block import BridgeMixin, goes_through, through
 from .deploy import is_pointwise
 from .norm import affine_on, has_hooks, is_affine_here, is_fixed
 from .ops import gated_add, gated_norm_add, plain_only, spatial_mean
@@ -95,7 +95,7 @@ class ConvNormBridge(BridgeMixin):
         if self._gates_inside(norm, y):
             means = (
                 through(conv, pooled[-1])
-                if is_pointwise(conv) and not has_hooks(conv)
+                if goes_through(conv)
                 else spatial_mean(y)
             )
             scale, shift, y, out = affine_on(norm, y, means)
@@ -140,6 +140,6 @@ class ConvNormBridge(BridgeMixin):
         return (
             (self.deploy or self.training)
             and is_fixed(norm)
-            and is_pointwise(conv)
-            and not has_hooks(conv, norm)
+            and goes_through(conv)
+            and not has_hooks(norm)
         )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Optional
 
 from mmcv.cnn import fuse_conv_bn
-from mmengine.model import BaseModule
+from mmengine.model import BaseModule, PretrainedInit
 from torch import nn
 
 from ..block import BridgeMixin
@@ -39,10 +39,13 @@ class BridgedBackbone(LoadingMixin):
 
     def init_weights(self):
         """Initialise as upstream does, the attention as it says itself."""
-        pretrained = (
-            isinstance(self.init_cfg, dict)
-            and self.init_cfg['type'] == 'Pretrained'
+        cfgs = self.init_cfg
+        pretrained = any(
+            cfg['type'] in ('Pretrained', PretrainedInit)
+            for cfg in (cfgs if isinstance(cfgs, list) else [cfgs])
+            if cfg
         )
+        # Never after weights have come in.
         if not pretrained:
             super().init_weights()
         # mmengine's does not reach into every container.
@@ -83,13 +86,17 @@ class BridgedBackbone(LoadingMixin):
         return self
 
 
-def check_arch(backbone: nn.Module, arch, known: Iterable[str]) -> None:
+def check_arch(
+    backbone: nn.Module, arch, known: Iterable[str], described: bool = False
+) -> None:
     """Raise ValueError if ``arch`` is none of the ``known`` names.
 
-    A dict, which describes an architecture, is left to upstream.
+    Args:
+        described (bool): Whether it may be a dict, too, which is left to
+            upstream. Defaults to False.
     """
     known = sorted(known)
-    if not isinstance(arch, dict) and arch not in known:
+    if not (described and isinstance(arch, dict)) and arch not in known:
         raise ValueError(
             f'{type(backbone).__name__} has no arch {arch!r}; choose from '
             f'{", ".join(known)}.'

@@ -5,7 +5,8 @@ from typing import Optional
 from mmengine.registry import MODELS
 from mmpretrain.models.backbones.convnext import ConvNeXt, ConvNeXtBlock
 
-from ..block import BridgeMixin, through
+from ..block import BridgeMixin, goes_through, through
+from ..deploy import is_pointwise
 from ..names import rename
 from ..ops import spatial_mean
 from .base import BridgedBackbone, check_arch, check_frozen
@@ -48,27 +49,12 @@ class BAConvNeXtBlock(BridgeMixin, ConvNeXtBlock):
 
     def bridged_widths(self):
         """C, 4C and C."""
-        *_, channels, hidden = self.pointwise_conv2.weight.shape[:2]
+        channels, hidden = self.pointwise_conv2.weight.shape[:2]
         return [channels, hidden, channels]
 
     def _last_layer(self):
-        return self.pointwise_conv2
-
-    def switch_to_deploy(self):
-        """See :meth:`banet.block.BridgeMixin.switch_to_deploy`.
-
-        Layer scale becomes part of ``pointwise_conv2``, unless an attention
-        that could not be folded still has to see what it is without.
-        """
-        if self.deploy:
-            return
-        super().switch_to_deploy()
-        sees_output = self.attention is not None and not self.folded
-        if self.gamma is not None and not sees_output:
-            for parameter in self.pointwise_conv2.parameters():
-                shape = [-1] + [1] * (parameter.ndim - 1)
-                parameter.data = parameter.data * self.gamma.data.view(shape)
-            self.gamma = None
+        last = self.pointwise_conv2
+        return last if is_pointwise(last) else None
 
     def _forward(self, x):
         out = self.depthwise_conv(x)
@@ -91,10 +77,10 @@ class BAConvNeXtBlock(BridgeMixin, ConvNeXtBlock):
                 out = out.mul(self.gamma.view(1, -1, 1, 1))
             return x + self.drop_path(out)
         pooled.append(spatial_mean(hidden))
-        if not self.folded:
+        if not (self.folded and self._last_layer()):
             pooled.append(
                 through(self.pointwise_conv2, pooled[-1])
-                if self.training
+                if self.training and goes_through(self.pointwise_conv2)
                 else spatial_mean(out)
             )
         gate = self._gate(pooled, out, self.gamma)
@@ -133,7 +119,7 @@ class BAConvNeXt(BridgedBackbone, ConvNeXt):
         deploy: bool = False,
         **kwargs,
     ):
-        check_arch(self, arch, self.arch_settings)
+        check_arch(self, arch, self.arch_settings, described=True)
         super().__init__(arch=arch, **kwargs)
         self.bridge_blocks(
             ConvNeXtBlock,

@@ -11,8 +11,8 @@ from mmpretrain.models.backbones.efficientnet_v2 import EfficientNetV2
 from mmpretrain.models.utils import InvertedResidual
 
 from ..block import BridgeMixin
-from .base import BridgedBackbone, check_arch
-from .inverted_residual import BAMBConv
+from .base import check_arch
+from .inverted_residual import BAMBConv, InvertedResiduals
 
 
 class BAEdgeResidual(BridgeMixin, EdgeResidual):
@@ -35,7 +35,7 @@ class BAEdgeResidual(BridgeMixin, EdgeResidual):
         return x + self.drop_path(out) if self.with_residual else out
 
 
-class MBConvStages(BridgedBackbone):
+class MBConvStages(InvertedResiduals):
     """What both generations share: see :class:`BAEfficientNet`."""
 
     def __init__(
@@ -73,7 +73,8 @@ class BAEfficientNet(MBConvStages, EfficientNet):
             ``dict(type='BridgeAttentionV2', ratio=6)``.
         warm_start (bool): Only for blocks that had no SE (those of ``es``,
             ``em`` and ``el``): no gate equals SE, so the others' attention
-            keeps its initial values. Defaults to True.
+            keeps its initial values, and is trained in frozen stages, too.
+            Defaults to True.
         deploy (bool): Build the inference form. Defaults to False.
         **kwargs: Arguments of mmpretrain's EfficientNet.
 

@@ -8,6 +8,7 @@ from mmpretrain.models.utils import InvertedResidual
 
 from ..block import BridgeMixin
 from ..ops import spatial_mean
+from .base import BridgedBackbone
 
 
 class BAInvertedResidual(BridgeMixin, InvertedResidual):
@@ -77,6 +78,22 @@ class BAMBConv(BAInvertedResidual):
     gates_before_act = False
     # What follows the gate: the depthwise norm stands before the Swish.
     gated_layer = 'linear_conv.conv'
+    gated_parts = ('weight',)  # a bias is added behind the gate
+
+
+class InvertedResiduals(BridgedBackbone):
+    """Backbone of :class:`BAInvertedResidual`."""
+
+    def _freeze_stages(self):
+        """As upstream, without the attention in the place of an SE.
+
+        Plain weights leave it at its initial values: it has to learn.
+        """
+        super()._freeze_stages()
+        for _, block in self.blocks():
+            if block.replaced:
+                block.attention.requires_grad_(True)
+                block.attention.train(self.training)
 
 
 def name_torchvision_blocks(names: Iterable[str]) -> dict[str, str]:

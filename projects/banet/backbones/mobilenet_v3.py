@@ -7,8 +7,12 @@ from mmpretrain.models.backbones.mobilenet_v3 import MobileNetV3
 from mmpretrain.models.utils import InvertedResidual
 
 from ..names import rename
-from .base import BridgedBackbone, check_arch
-from .inverted_residual import BAMobileBlock, name_torchvision_blocks
+from .base import check_arch
+from .inverted_residual import (
+    BAMobileBlock,
+    InvertedResiduals,
+    name_torchvision_blocks,
+)
 
 TORCHVISION = (
     (r'^features\.(\d+)\.', r'layer\1.'),
@@ -19,7 +23,7 @@ TORCHVISION = (
 
 
 @MODELS.register_module()
-class BAMobileNetV3(BridgedBackbone, MobileNetV3):
+class BAMobileNetV3(InvertedResiduals, MobileNetV3):
     """MobileNetV3 with bridge attention where it had SE and an expansion.
 
     Args:
@@ -28,8 +32,9 @@ class BAMobileNetV3(BridgedBackbone, MobileNetV3):
             counts from the hidden width. Defaults to
             ``dict(type='BridgeAttentionV2', ratio=6,
             gate_cfg=dict(type='HSigmoid'))``.
-        warm_start (bool): Not for the blocks whose SE is replaced: no gate
-            equals SE, so theirs keep their initial values. Defaults to True.
+        warm_start (bool): Without effect: every attention replaces an SE,
+            which no gate equals, and starts at its initial values, also in
+            frozen stages. Defaults to True.
         deploy (bool): Build the inference form. Defaults to False.
         **kwargs: Arguments of mmpretrain's MobileNetV3.
 

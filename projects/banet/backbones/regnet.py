@@ -44,7 +44,7 @@ class BARegNet(ResidualStages, RegNet):
     """
 
     def __init__(self, arch, **kwargs):
-        check_arch(self, arch, self.arch_settings)
+        check_arch(self, arch, self.arch_settings, described=True)
         super().__init__(arch=arch, **kwargs)
 
     def make_res_layer(self, **kwargs):

@@ -11,7 +11,8 @@ from mmpretrain.models.backbones.swin_transformer import (
 )
 from torch import nn
 
-from ..block import BridgeMixin, through
+from ..block import BridgeMixin, goes_through, through
+from ..deploy import is_pointwise
 from ..names import rename
 from ..ops import gated_add
 from .base import BridgedBackbone, check_arch, check_frozen
@@ -92,7 +93,8 @@ class BASwinBlock(BridgeMixin, SwinBlock):
         return f'ffn.layers.{len(self.ffn.layers) - 2}'
 
     def _last_layer(self):
-        return self._ffn_layers()[1]
+        last = self._ffn_layers()[1]
+        return last if is_pointwise(last) else None
 
     def _forward(self, x, hw_shape):
         attended = self.attn(self.norm1(x), hw_shape)
@@ -106,9 +108,11 @@ class BASwinBlock(BridgeMixin, SwinBlock):
             out = layer(out)
             pooled.append(out.mean(1))
         out = last(out)
-        if not self.folded:
+        if not (self.folded and self._last_layer()):
             pooled.append(
-                through(last, pooled[-1]) if self.training else out.mean(1)
+                through(last, pooled[-1])
+                if self.training and goes_through(last)
+                else out.mean(1)
             )
         out = as_map(dropout(out))
         scale = getattr(self.ffn.gamma2, 'weight', None)
@@ -148,7 +152,9 @@ class BASwinTransformer(BridgedBackbone, SwinTransformer):
         deploy: bool = False,
         **kwargs,
     ):
-        check_arch(self, arch, self.arch_zoo)
+        if isinstance(arch, str):
+            arch = arch.lower()  # as upstream
+        check_arch(self, arch, self.arch_zoo, described=True)
         super().__init__(arch=arch, **kwargs)
         self.bridge_blocks(
             SwinBlock, BASwinBlock, attention, dict(type='LN'), warm_start
