@@ -431,7 +431,7 @@ def under(prefix, state_dict):
         ),
         (
             bridged,
-            lambda: {'model': plain().state_dict(), 'epoch': 3},
+            lambda: {'net': plain().state_dict(), 'epoch': 3},
             ['not one tensor', 'tools/convert_checkpoint.py'],
         ),
         (
