@@ -511,14 +511,12 @@ def test_stochastic_depth_drops_what_is_added_not_what_is_bridged():
         assert all(vector.abs().sum() > 0 for vector in given)
 
 
-@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float32])
 @pytest.mark.parametrize('name', EXACT)
-def test_warm_start_is_exact_under_autocast_too(name, dtype):
+def test_warm_start_is_exact_under_autocast_too(name):
     plain, model = build_plain(name), build(name)
     model.load_state_dict(plain.state_dict(), strict=False)
     plain.eval(), model.eval()
-    enabled = dtype is torch.bfloat16
-    with torch.no_grad(), torch.autocast('cpu', dtype, enabled=enabled):
+    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
         for a, b in zip(model(images()), plain(images()), strict=True):
             assert a.dtype == b.dtype
             assert torch.equal(a, b)
