@@ -12,6 +12,7 @@ from torch import nn, Tensor
 
 from .deploy import check_foldable, fold, FoldedAttention, is_pointwise
 from .norm import has_hooks
+from .ops import spatial_mean
 
 
 def build_attention(
@@ -140,11 +141,25 @@ class BridgeMixin:
         raise NotImplementedError
 
     def _last_layer(self) -> Optional[nn.Module]:
-        """The layer through which the last pooled feature can be calculated.
+        """The layer whose output is the last feature, its norm fused.
 
-        In the deploy form, its norm being fused; None if there is none.
+        If it is pointwise, the last pooled feature is calculated through it.
+        None if there is none.
         """
         return None
+
+    def _pool_last(self, pooled, out):
+        """Add the mean of ``out``, (N, C, H, W), which the last layer gave.
+
+        Through that layer while training; a folded attention holds it.
+        """
+        last = self._last_layer()
+        if not (self.folded and is_pointwise(last)):
+            pooled.append(
+                through(last, pooled[-1])
+                if self.training and goes_through(last)
+                else spatial_mean(out)
+            )
 
     def switch_to_deploy(self) -> None:
         """Take the exact inference form, which computes what eval mode does.
@@ -161,7 +176,9 @@ class BridgeMixin:
         # Aside, for mmcv would fuse what follows each other in it, too.
         attention, self.attention = self.attention, None
         fuse_conv_bn(self)
-        self.attention = fold(attention, self._last_layer())
+        last = self._last_layer()
+        pointwise = last is not None and is_pointwise(last)
+        self.attention = fold(attention, last if pointwise else None)
         self.folded = isinstance(self.attention, FoldedAttention)
         self.deploy = True
 

@@ -6,6 +6,7 @@ for every module and every way that weights can come in.
 
 import logging
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -103,6 +104,12 @@ class LoadingMixin:
     Put it before a backbone whose blocks are :class:`BridgeMixin`.
     """
 
+    def blocks(self) -> Iterator[tuple[str, BridgeMixin]]:
+        """Name and module of every block."""
+        for name, module in self.named_modules():
+            if isinstance(module, BridgeMixin):
+                yield name, module
+
     def coverage(self, state_dict: dict, prefix: str = '') -> LoadReport:
         """Tell what loading ``state_dict`` into this backbone would do.
 
@@ -159,11 +166,7 @@ class LoadingMixin:
             for name, value in _below(state_dict, prefix).items()
             if isinstance(value, torch.Tensor)
         }
-        blocks = {
-            name: module
-            for name, module in self.named_modules()
-            if isinstance(module, BridgeMixin)
-        }
+        blocks = dict(self.blocks())
         in_attention = tuple(f'{name}.attention.' for name in blocks)
         expected = [n for n in own if _counts(n, in_attention)]
         mismatched = [

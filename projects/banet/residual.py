@@ -4,7 +4,6 @@ import torch
 from torch import nn
 
 from .block import BridgeMixin, goes_through, through
-from .deploy import is_pointwise
 from .norm import affine_on, has_hooks, is_affine_here, is_fixed
 from .ops import gated_add, gated_norm_add, plain_only, spatial_mean
 
@@ -47,8 +46,7 @@ class ConvNormBridge(BridgeMixin):
         return all(isinstance(norm, nn.Identity) for _, norm in self._layers())
 
     def _last_layer(self):
-        conv, _ = self._layers()[-1]
-        return conv if self._fused() and is_pointwise(conv) else None
+        return self._layers()[-1][0] if self._fused() else None
 
     def switch_to_deploy(self):
         """See :meth:`banet.block.BridgeMixin.switch_to_deploy`."""

@@ -1,6 +1,6 @@
 """What the backbones of all families share."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Optional
 
 from mmcv.cnn import fuse_conv_bn
@@ -30,12 +30,6 @@ class BridgedBackbone(LoadingMixin):
         for module in self.modules():
             if type(module) is plain:
                 bridged.adopt(module, attention, norm_cfg, warm_start)
-
-    def blocks(self) -> Iterator[tuple[str, BridgeMixin]]:
-        """Name and module of every block."""
-        for name, module in self.named_modules():
-            if isinstance(module, BridgeMixin):
-                yield name, module
 
     def init_weights(self):
         """Initialise as upstream does, the attention as it says itself."""

@@ -5,8 +5,7 @@ from typing import Optional
 from mmengine.registry import MODELS
 from mmpretrain.models.backbones.convnext import ConvNeXt, ConvNeXtBlock
 
-from ..block import BridgeMixin, goes_through, through
-from ..deploy import is_pointwise
+from ..block import BridgeMixin
 from ..names import rename
 from ..ops import spatial_mean
 from .base import BridgedBackbone, check_arch, check_frozen
@@ -53,8 +52,7 @@ class BAConvNeXtBlock(BridgeMixin, ConvNeXtBlock):
         return [channels, hidden, channels]
 
     def _last_layer(self):
-        last = self.pointwise_conv2
-        return last if is_pointwise(last) else None
+        return self.pointwise_conv2
 
     def _forward(self, x):
         out = self.depthwise_conv(x)
@@ -77,12 +75,7 @@ class BAConvNeXtBlock(BridgeMixin, ConvNeXtBlock):
                 out = out.mul(self.gamma.view(1, -1, 1, 1))
             return x + self.drop_path(out)
         pooled.append(spatial_mean(hidden))
-        if not (self.folded and self._last_layer()):
-            pooled.append(
-                through(self.pointwise_conv2, pooled[-1])
-                if self.training and goes_through(self.pointwise_conv2)
-                else spatial_mean(out)
-            )
+        self._pool_last(pooled, out)
         gate = self._gate(pooled, out, self.gamma)
         # Not gated_add, which rounds once less than the plain block does.
         return x + self.drop_path(gate) * out

@@ -11,8 +11,7 @@ from mmpretrain.models.backbones.swin_transformer import (
 )
 from torch import nn
 
-from ..block import BridgeMixin, goes_through, through
-from ..deploy import is_pointwise
+from ..block import BridgeMixin
 from ..names import rename
 from ..ops import gated_add
 from .base import BridgedBackbone, check_arch, check_frozen
@@ -93,8 +92,7 @@ class BASwinBlock(BridgeMixin, SwinBlock):
         return f'ffn.layers.{len(self.ffn.layers) - 2}'
 
     def _last_layer(self):
-        last = self._ffn_layers()[1]
-        return last if is_pointwise(last) else None
+        return self._ffn_layers()[1]
 
     def _forward(self, x, hw_shape):
         attended = self.attn(self.norm1(x), hw_shape)
@@ -107,14 +105,9 @@ class BASwinBlock(BridgeMixin, SwinBlock):
         for layer in inner:
             out = layer(out)
             pooled.append(out.mean(1))
-        out = last(out)
-        if not (self.folded and self._last_layer()):
-            pooled.append(
-                through(last, pooled[-1])
-                if self.training and goes_through(last)
-                else out.mean(1)
-            )
-        out = as_map(dropout(out))
+        out = as_map(last(out))
+        self._pool_last(pooled, out)
+        out = dropout(out)
         scale = getattr(self.ffn.gamma2, 'weight', None)
         gate = self.ffn.dropout_layer(self._gate(pooled, out, scale))
         return as_tokens(gated_add(as_map(shortcut), gate, out))
