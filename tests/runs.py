@@ -5,6 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import torch
+
+from banet.config import load_config
+from banet.model import build_model
+
 ROOT = Path(__file__).parent.parent
 DEMO = ROOT / 'configs' / 'demo'
 # Two iterations on small images, then a validation on two images.
@@ -89,3 +94,24 @@ def short_run(scope, digits, length):
             for split in ('train', 'val', 'test')
         ]
     return config, ['--cfg-options', *options]
+
+
+# task -> its demo config, names of the classes
+TASKS = {
+    'cls': (DEMO / 'ba-resnet18_digits.py', tuple('0123456789')),
+    'det': (DEMO / 'mask-rcnn_ba-r18_fpn_nuclei.py', ('nucleus',)),
+    'seg': (DEMO / 'upernet_ba-r18_nuclei.py', ('background', 'nucleus')),
+}
+
+
+def write_checkpoints(folder):
+    """Paths of the demos' networks, untrained, by task."""
+    paths = {}
+    for task, (config, classes) in TASKS.items():
+        torch.manual_seed(0)
+        model = build_model(load_config(str(config)))
+        model.init_weights()
+        paths[task] = folder / f'{task}.pth'
+        meta = dict(dataset_meta=dict(classes=classes))
+        torch.save(dict(state_dict=model.state_dict(), meta=meta), paths[task])
+    return paths

@@ -23,7 +23,7 @@ from banet.benchmark import (
     write_json,
 )
 from banet.benchmark.report import check_writable
-from banet.launch import LaunchError
+from banet.config import ConfigError
 
 
 def parse_args():
@@ -70,5 +70,5 @@ def main(args):
 if __name__ == '__main__':
     try:
         main(parse_args())
-    except (BenchmarkError, LaunchError) as error:
+    except (BenchmarkError, ConfigError) as error:
         sys.exit(f'benchmark.py: {error}')

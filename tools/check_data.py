@@ -15,8 +15,8 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
+from banet.config import ConfigError, load_config
 from banet.datacheck import check_data, CheckError
-from banet.launch import LaunchError, load_config
 
 
 def main(args):
@@ -46,5 +46,5 @@ if __name__ == '__main__':
     )
     try:
         sys.exit(main(parser.parse_args()))
-    except (CheckError, LaunchError, OSError) as error:
+    except (CheckError, ConfigError, OSError) as error:
         sys.exit(f'check_data.py: {error}')

@@ -11,25 +11,12 @@ import sys
 from pathlib import Path
 
 import torch
-from mmengine.registry import init_default_scope, MODELS
 
-from banet.files import check_target, CheckpointError, plain, read, write
-from banet.launch import LaunchError, load_config
+from banet.config import ConfigError, load_config
+from banet.files import check_target, CheckpointError, write
+from banet.model import deployable, load_model
 
 TOLERANCE = 1e-4  # relative, float32; a wrong fold is off by far more
-
-
-def build(config):
-    init_default_scope(config.get('default_scope', 'mmengine'))
-    if 'model' not in config:
-        raise LaunchError(f'{config.filename} has no model to deploy.')
-    model = MODELS.build(config.model)
-    if not hasattr(getattr(model, 'backbone', None), 'switch_to_deploy'):
-        raise LaunchError(
-            f'the backbone {type(getattr(model, "backbone", None)).__name__} '
-            'has no deploy form; BAResNet has.'
-        )
-    return model
 
 
 def main(args):
@@ -43,16 +30,8 @@ def main(args):
     check_target(target, args.force)
     check_target(written, args.force)
     config = load_config(args.config)
-    checkpoint = read(args.checkpoint, args.trust)
-    model = build(config).eval()
-    try:
-        model.load_state_dict(checkpoint.get('state_dict', checkpoint))
-    except (RuntimeError, ValueError) as error:  # torch's, banet's
-        raise CheckpointError(
-            f'{args.checkpoint} does not fit {args.config}: {error}'
-        ) from error
-
-    backbone, x = model.backbone, torch.randn(2, 3, 96, 128)
+    model, meta = load_model(config, args.checkpoint, args.trust)
+    backbone, x = deployable(model), torch.randn(2, 3, 96, 128)
     with torch.no_grad():
         expected = [out.clone() for out in backbone(x)]
         try:
@@ -71,7 +50,7 @@ def main(args):
     config.model.backbone.deploy = True
     config.model.backbone.init_cfg = None
     # Upstream's inferencers build the model from the config in the meta.
-    meta = {**plain(checkpoint.get('meta', {})), 'cfg': config.pretty_text}
+    meta['cfg'] = config.pretty_text
     write(dict(meta=meta, state_dict=model.state_dict()), target, args.force)
     config.dump(written)
     print(f'largest relative difference of a stage: {max(errors):.1e}')
@@ -94,5 +73,5 @@ if __name__ == '__main__':
     )
     try:
         main(parser.parse_args())
-    except (CheckpointError, LaunchError) as error:
+    except (CheckpointError, ConfigError) as error:
         sys.exit(f'deploy.py: {error}')

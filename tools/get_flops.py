@@ -11,24 +11,13 @@ import argparse
 import sys
 
 import torch
-from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import init_default_scope, MODELS
 
 from banet.complexity import Counted, macs_by_module, parameters
-from banet.launch import LaunchError, load_config
+from banet.config import ConfigError, load_config
+from banet.model import build_model
 
 SHAPES = dict(mmpretrain=(224, 224), mmdet=(800, 1344), mmseg=(512, 512))
 STRIDE = 32
-
-
-def build(config, path):
-    if config.get('model', {}).get('backbone') is None:
-        raise LaunchError(
-            f'{path} has no model.backbone: name a config of a classifier, '
-            'detector or segmentor.'
-        )
-    init_default_scope(config.get('default_scope', 'mmengine'))
-    return Counted(revert_sync_batchnorm(MODELS.build(config.model))).eval()
 
 
 def rows(model):
@@ -42,16 +31,21 @@ def rows(model):
 
 def main(args):
     config = load_config(args.config)
+    if config.get('model', {}).get('backbone') is None:
+        raise ConfigError(
+            f'{args.config} has no model.backbone: name a config of a '
+            'classifier, detector or segmentor.'
+        )
     crop = config.get('crop_size')
     shape = args.shape or crop or SHAPES.get(config.get('default_scope'))
     if shape is None:
-        raise LaunchError(f'{args.config} names no size: add --shape H W.')
+        raise ConfigError(f'{args.config} names no size: add --shape H W.')
     if min(shape) < STRIDE:
-        raise LaunchError(
+        raise ConfigError(
             f'--shape {shape[0]} {shape[1]} is smaller than the stride of '
             f'the network, {STRIDE}.'
         )
-    model = build(config, args.config)
+    model = Counted(build_model(config)).eval()
     macs = macs_by_module(model, torch.zeros(1, 3, *shape))
     modules = dict(model.named_modules())
     print(f'{args.config}, one image of {shape[0]} x {shape[1]}')
@@ -71,5 +65,5 @@ if __name__ == '__main__':
     parser.add_argument('--shape', type=int, nargs=2, metavar=('H', 'W'))
     try:
         main(parser.parse_args())
-    except LaunchError as error:
+    except ConfigError as error:
         sys.exit(f'get_flops.py: {error}')

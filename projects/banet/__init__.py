@@ -33,6 +33,7 @@ if 'banet.doctor' not in sys.orig_argv:
     from .block import BridgeMixin
     from .checkpoint import load_weights
     from .files import CheckpointError
+    from .inference import load, Predictor
     from .residual import ConvNormBridge
 
 __all__ = [
@@ -54,6 +55,8 @@ __all__ = [
     'BridgeMixin',
     'CheckpointError',
     'ConvNormBridge',
+    'Predictor',
     '__version__',
+    'load',
     'load_weights',
 ]

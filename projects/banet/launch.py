@@ -15,10 +15,12 @@ from pathlib import Path
 import torch.distributed
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.registry import DATASETS, init_default_scope, MODELS
+from mmengine.registry import DATASETS
 
 from .compat import PIP
+from .config import CONFIG_SUFFIXES, ConfigError, load_config, SCOPES
 from .files import check_file, CheckpointError
+from .model import build_model
 from .workdir import (
     check_owner,
     check_space,
@@ -29,11 +31,8 @@ from .workdir import (
     write_whole_files,
 )
 
-SCOPES = ('mmpretrain', 'mmdet', 'mmseg')
-CONFIG_SUFFIXES = ('.py', '.json', '.yml', '.yaml')
 
-
-class LaunchError(ValueError):
+class LaunchError(ConfigError):
     """What stands in the way of a run, with its remedy."""
 
 
@@ -58,7 +57,7 @@ def main(tool: str) -> None:
             prepare_work_dir(config, args)
         if args.launcher == 'pytorch' and get_device() == 'cpu':
             start_gloo(config)
-    except (LaunchError, WorkDirError) as error:
+    except (ConfigError, WorkDirError) as error:
         sys.exit(f'{tool}: {error}')
     upstream['main']()
 
@@ -80,30 +79,6 @@ def find_config(argv: list) -> str:
         "then the options of the library's own script (--help behind a "
         'config lists them).'
     )
-
-
-def load_config(path: str) -> Config:
-    """Read a config.
-
-    Raises:
-        LaunchError: It is missing, unreadable, or its library is missing.
-    """
-    if not os.path.isfile(path):
-        raise LaunchError(
-            f'config {path} does not exist (looked in {os.getcwd()}).'
-        )
-    try:
-        return Config.fromfile(path)
-    except Exception as error:  # a config is code: anything may come
-        missing = ''.join(
-            f' {scope} is not installed: pip install {PIP[scope]}.'
-            for scope in SCOPES
-            if scope in str(error) and not find_spec(scope)
-        )
-        raise LaunchError(
-            f'{path} cannot be read as a config: '
-            f'{type(error).__name__}: {error}.{missing}'
-        ) from error
 
 
 def find_script(config: Config, path: str, tool: str) -> Path:
@@ -205,8 +180,7 @@ def prepare_work_dir(config: Config, args) -> None:
     hook = (config.get('default_hooks') or {}).get('checkpoint')
     if not hook:
         return
-    init_default_scope(config.default_scope)
-    model = MODELS.build(config.model)
+    model = build_model(config)
     check_space(path, sum(p.numel() for p in model.parameters()))
     if hook.get('max_keep_ckpts') == 1:
         print(

@@ -6,14 +6,14 @@ from functools import partial
 
 import torch
 from mmcv.cnn import fuse_conv_bn
-from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope, MODELS
 from mmpretrain.models.backbones import ResNet, SEResNet
 from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 from ..backbones import BAResNet, BAResNeXt, BridgedBackbone
-from ..launch import load_config
+from ..config import load_config
+from ..model import build_model
 
 V1 = dict(type='BridgeAttentionV1')
 V2 = dict(type='BridgeAttentionV2')
@@ -133,11 +133,6 @@ def _from_config(name, args):
             f'--config has no model {name} in the place of {backbone.type}: '
             'choose others with --models.'
         )
-    if config.get('data_preprocessor'):  # as mmpretrain's runner does
-        config.model.setdefault(
-            'data_preprocessor',
-            dict(type='ClsDataPreprocessor', **config.data_preprocessor),
-        )
     backbone.init_cfg = None
     if name == 'se':
         backbone.type = SE[kind]
@@ -148,7 +143,7 @@ def _from_config(name, args):
         chosen = dict(plain=None, bav1=V1).get(name, V2)
         backbone.attention = chosen and {**own, **chosen}
     try:
-        return revert_sync_batchnorm(MODELS.build(config.model))
+        return build_model(config)
     except (KeyError, TypeError, ValueError) as error:
         raise BenchmarkError(
             f'{name} in {args.config}: {error}. Leave it out with --models.'

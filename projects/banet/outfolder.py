@@ -1,0 +1,79 @@
+"""The folder that a tool writes its results to."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any, Union
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from .files import put_whole
+
+
+class OutputError(ValueError):
+    """Why results cannot be written there, with the remedy."""
+
+
+class OutFolder:
+    """A folder for results, each of which is written whole or not at all.
+
+    Args:
+        path (str | Path): The folder; it is made.
+        force (bool): Take one that holds files; those of the same names are
+            replaced. Defaults to False.
+
+    Raises:
+        OutputError: It holds files, or cannot be written to.
+    """
+
+    def __init__(self, path: Union[str, Path], force: bool = False):
+        self.path = Path(path)
+        try:
+            if not force and self.path.is_dir() and any(self.path.iterdir()):
+                raise OutputError(
+                    f'{path} holds files: name another folder with --out, or '
+                    'replace those of the same names with --force.'
+                )
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            raise OutputError(
+                f'{path} cannot be written to: {error}. Name another folder '
+                'with --out.'
+            ) from error
+
+    def file(self, name: str) -> Path:
+        """Path of a file in it, whose folder is made."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def picture(self, name: str, image: np.ndarray) -> str:
+        """Write an image (H, W, 3), uint8, BGR, as ``name``.png."""
+        ok, data = cv2.imencode('.png', image)
+        assert ok, image.shape
+        put_whole(data.tobytes(), self.file(f'{name}.png'))
+        return f'{name}.png'
+
+    def labels(self, name: str, labels: np.ndarray, palette: list) -> str:
+        """Write labels (H, W) below 256 as ``name``.png, one channel.
+
+        Viewers show them in the colours of ``palette``.
+        """
+        image = Image.fromarray(labels.astype(np.uint8))
+        image.putpalette(np.asarray(palette, np.uint8).flatten().tolist())
+        path = self.file(f'{name}.png')
+        with tempfile.SpooledTemporaryFile() as buffer:
+            image.save(buffer, 'PNG')
+            buffer.seek(0)
+            put_whole(buffer.read(), path)
+        return f'{name}.png'
+
+    def json(self, name: str, content: Any) -> Path:
+        """Write plain values as ``name``."""
+        path = self.file(name)
+        put_whole(json.dumps(content, indent=1).encode(), path)
+        return path
