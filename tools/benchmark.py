@@ -11,26 +11,21 @@ and weights, with which detectors' heads do not all have the same work.
 Backbones need no compiled ops of mmcv's.
 """
 
-import argparse
-import sys
-
 from banet.benchmark import (
-    BenchmarkError,
     NETWORKS,
     plot,
-    run,
     table,
     write_json,
 )
+from banet.benchmark import (
+    run as compare,
+)
 from banet.benchmark.report import check_writable
-from banet.config import ConfigError
+from banet.cli import make_parser, run
 
 
-def parse_args():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def options():
+    parser = make_parser(__doc__)
     add = parser.add_argument
     add('--config', help='time this whole model, not a backbone')
     add('--depth', type=int, help='18, 34, 50 (default), 101 or 152')
@@ -48,18 +43,17 @@ def parse_args():
     add('--repeats', type=int, default=20, help='timed rounds')
     add('--out', help='json file for the results')
     add('--plot', help='PNG of time over batch and over image size')
-    args = parser.parse_args()
+    return parser
+
+
+def main(args):
     if args.models is None:
         absent = 'bav2-straight' if args.config else None
         absent = {absent, 'bav2-deploy' if args.mode == 'train' else None}
         args.models = [name for name in NETWORKS if name not in absent]
-    return args
-
-
-def main(args):
     for path in filter(None, (args.out, args.plot)):
         check_writable(path)
-    results = run(args)
+    results = compare(args)
     print(table(results))
     if args.out:
         write_json(results, args.out)
@@ -68,7 +62,4 @@ def main(args):
 
 
 if __name__ == '__main__':
-    try:
-        main(parse_args())
-    except (BenchmarkError, ConfigError) as error:
-        sys.exit(f'benchmark.py: {error}')
+    run(main, options())

@@ -9,21 +9,21 @@ sheet per data set, drawn from what the pipeline gives. The exit code is 1 if
 anything would stop a training, make it wrong, or be left out silently.
 """
 
-import argparse
-import sys
 from pathlib import Path
 
 from mmengine.config import DictAction
 
-from banet.config import ConfigError, load_config
-from banet.datacheck import check_data, CheckError
+from banet.cli import make_parser, run
+from banet.config import load_config
+from banet.datacheck import check_data
+from banet.outfolder import make_folder
 
 
 def main(args):
     cfg = load_config(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
     out = args.out or Path('work_dirs', 'check_data', Path(args.config).stem)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     report = check_data(cfg, args.workers, out)
     report.write(out / 'problems.csv')
     print(*report.lines(), sep='\n')
@@ -33,9 +33,7 @@ def main(args):
 
 
 if __name__ == '__main__':
-    parser = argparse.ArgumentParser(
-        description=__doc__.split('\n\n')[0],
-    )
+    parser = make_parser(__doc__)
     parser.add_argument('config')
     parser.add_argument('--out', type=Path, help='folder to write to')
     parser.add_argument(
@@ -44,7 +42,4 @@ if __name__ == '__main__':
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE'
     )
-    try:
-        sys.exit(main(parser.parse_args()))
-    except (CheckError, ConfigError, OSError) as error:
-        sys.exit(f'check_data.py: {error}')
+    run(main, parser)

@@ -6,18 +6,12 @@ Reads the authors' three formats, torchvision's, timm's and OpenMMLab's, as
 .pth or .safetensors, and prints what it recognised.
 """
 
-import argparse
-import sys
-
 from banet.checkpoint import convert
-from banet.files import CheckpointError
+from banet.cli import add_trust, make_parser, run
 
 
-def parse_args():
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def options():
+    parser = make_parser(__doc__)
     parser.add_argument('source', metavar='SRC')
     parser.add_argument('target', metavar='DST')
     parser.add_argument(
@@ -51,18 +45,12 @@ def parse_args():
     parser.add_argument(
         '--force', action='store_true', help='replace an existing DST'
     )
-    parser.add_argument(
-        '--trust', action='store_true', help='run code in SRC, if any'
-    )
-    return parser.parse_args()
+    add_trust(parser)
+    return parser
 
 
 def main(args):
-    options = vars(args)
-    try:
-        checkpoint, written = convert(**options)
-    except CheckpointError as error:
-        sys.exit(f'convert_checkpoint.py: {error}')
+    checkpoint, written = convert(**vars(args))
     print(f'read {args.source}')
     print(checkpoint.describe())
     left = list(checkpoint.dropped)
@@ -77,4 +65,4 @@ def main(args):
 
 
 if __name__ == '__main__':
-    main(parse_args())
+    run(main, options())

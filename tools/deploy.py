@@ -6,13 +6,12 @@ Writes OUT.pth and OUT.py, the config that loads it. Before, both forms are
 compared on random input.
 """
 
-import argparse
-import sys
 from pathlib import Path
 
 import torch
 
-from banet.config import ConfigError, load_config
+from banet.cli import add_model, make_parser, run
+from banet.config import load_config
 from banet.files import check_target, CheckpointError, write
 from banet.model import deployable, load_model
 
@@ -58,20 +57,10 @@ def main(args):
 
 
 if __name__ == '__main__':
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('config', metavar='CONFIG')
-    parser.add_argument('checkpoint', metavar='CHECKPOINT')
+    parser = make_parser(__doc__)
+    add_model(parser)
     parser.add_argument('out', metavar='OUT.pth')
     parser.add_argument(
         '--force', action='store_true', help='replace existing files'
     )
-    parser.add_argument(
-        '--trust', action='store_true', help='run code in CHECKPOINT, if any'
-    )
-    try:
-        main(parser.parse_args())
-    except (CheckpointError, ConfigError) as error:
-        sys.exit(f'deploy.py: {error}')
+    run(main, parser)

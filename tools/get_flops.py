@@ -7,11 +7,9 @@ decode head. MACs are those of convs and linears, one image, counted by
 mmengine.
 """
 
-import argparse
-import sys
-
 import torch
 
+from banet.cli import make_parser, run
 from banet.complexity import Counted, macs_by_module, parameters
 from banet.config import ConfigError, load_config
 from banet.model import build_model
@@ -31,11 +29,6 @@ def rows(model):
 
 def main(args):
     config = load_config(args.config)
-    if config.get('model', {}).get('backbone') is None:
-        raise ConfigError(
-            f'{args.config} has no model.backbone: name a config of a '
-            'classifier, detector or segmentor.'
-        )
     crop = config.get('crop_size')
     shape = args.shape or crop or SHAPES.get(config.get('default_scope'))
     if shape is None:
@@ -44,6 +37,11 @@ def main(args):
         raise ConfigError(
             f'--shape {shape[0]} {shape[1]} is smaller than the stride of '
             f'the network, {STRIDE}.'
+        )
+    if config.get('model', {}).get('backbone') is None:
+        raise ConfigError(
+            f'{args.config} has no model.backbone: name a config of a '
+            'classifier, detector or segmentor.'
         )
     model = Counted(build_model(config)).eval()
     macs = macs_by_module(model, torch.zeros(1, 3, *shape))
@@ -57,13 +55,7 @@ def main(args):
 
 
 if __name__ == '__main__':
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = make_parser(__doc__)
     parser.add_argument('config', metavar='CONFIG')
     parser.add_argument('--shape', type=int, nargs=2, metavar=('H', 'W'))
-    try:
-        main(parser.parse_args())
-    except ConfigError as error:
-        sys.exit(f'get_flops.py: {error}')
+    run(main, parser)

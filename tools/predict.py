@@ -8,14 +8,12 @@ form, the five best classes, or the names of label PNGs in DIR/labels. The exit
 code is 1 if some of the images could not be read; they are listed.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
-from banet.config import ConfigError
-from banet.files import CheckpointError
+from banet.cli import add_model, make_parser, run
 from banet.inference import load
-from banet.outfolder import OutFolder, OutputError
+from banet.outfolder import OutFolder
 from banet.predictions import predict_to
 from banet.sources import open_source, SourceError
 
@@ -37,12 +35,8 @@ def main(args):
 
 
 if __name__ == '__main__':
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument('config', metavar='CONFIG')
-    parser.add_argument('checkpoint', metavar='CHECKPOINT')
+    parser = make_parser(__doc__)
+    add_model(parser)
     parser.add_argument('input', metavar='INPUT')
     parser.add_argument(
         '--out', type=Path, help='default: work_dirs/predict/CONFIG'
@@ -57,10 +51,4 @@ if __name__ == '__main__':
     parser.add_argument(
         '--force', action='store_true', help='write into a folder with files'
     )
-    parser.add_argument(
-        '--trust', action='store_true', help='run code in CHECKPOINT, if any'
-    )
-    try:
-        sys.exit(main(parser.parse_args()))
-    except (CheckpointError, ConfigError, OutputError, SourceError) as error:
-        sys.exit(f'predict.py: {error}')
+    run(main, parser)

@@ -8,6 +8,13 @@ this check names what is missing or does not fit, and the line that mends it.
 import re
 from importlib import import_module
 
+from .errors import BanetError
+
+
+class MissingPackage(BanetError):
+    """An optional package that is not there, with pip's line."""
+
+
 # module -> pip's arguments for the tested version
 PIP = dict(
     torch='torch==2.12.1 torchvision==0.27.1',
@@ -66,3 +73,22 @@ def check_environment():
             raise ImportError(f'{name} is not installed. {remedy}')
         if not numbers(minimum) <= numbers(found) < numbers(limit):
             raise ImportError(f'{name} {found} does not fit. {remedy}')
+
+
+def need(module: str, package: str):
+    """Import an optional module.
+
+    Args:
+        module (str): Such as ``pytorch_grad_cam``.
+        package (str): What pip calls it, such as ``grad-cam``.
+
+    Raises:
+        MissingPackage: It is not installed, or cannot be imported.
+    """
+    try:
+        return import_module(module)
+    except Exception as error:  # whatever a broken install raises
+        raise MissingPackage(
+            f'this needs {package} ({type(error).__name__}: {error}): '
+            f'pip install {package}.'
+        ) from error

@@ -6,12 +6,13 @@ from importlib.util import find_spec
 from mmengine.config import Config
 
 from .compat import PIP
+from .errors import BanetError
 
 SCOPES = ('mmpretrain', 'mmdet', 'mmseg')
 CONFIG_SUFFIXES = ('.py', '.json', '.yml', '.yaml')
 
 
-class ConfigError(ValueError):
+class ConfigError(BanetError):
     """What is wrong with a config, with its remedy."""
 
 

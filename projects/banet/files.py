@@ -14,11 +14,13 @@ from typing import Any, Union
 import numpy as np
 import torch
 
+from .errors import BanetError
+
 # End of the name of a file that is being written.
 UNFINISHED = '.unfinished'
 
 
-class CheckpointError(ValueError):
+class CheckpointError(BanetError):
     """What is wrong with a checkpoint, with its remedy."""
 
 

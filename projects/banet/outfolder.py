@@ -1,6 +1,7 @@
 """The folder that a tool writes its results to."""
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any, Union
@@ -9,23 +10,43 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from .errors import BanetError
 from .files import put_whole
 
 
-class OutputError(ValueError):
+class OutputError(BanetError):
     """Why results cannot be written there, with the remedy."""
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder to write to.
+
+    Raises:
+        OutputError: It cannot be written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f'{path} cannot be written to: {error}. Name another folder with '
+            '--out.'
+        ) from error
 
 
 class OutFolder:
     """A folder for results, each of which is written whole or not at all.
 
+    It is made with the first of them.
+
     Args:
-        path (str | Path): The folder; it is made.
+        path (str | Path): The folder.
         force (bool): Take one that holds files; those of the same names are
             replaced. Defaults to False.
 
     Raises:
-        OutputError: It holds files, or cannot be written to.
+        OutputError: It holds files or cannot be made.
     """
 
     def __init__(self, path: Union[str, Path], force: bool = False):
@@ -36,18 +57,19 @@ class OutFolder:
                     f'{path} holds files: name another folder with --out, or '
                     'replace those of the same names with --force.'
                 )
-            self.path.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.path):
-                pass
         except OSError as error:
+            raise OutputError(f'{path} cannot be read: {error}.') from error
+        there = next(p for p in (self.path, *self.path.parents) if p.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK):
             raise OutputError(
-                f'{path} cannot be written to: {error}. Name another folder '
-                'with --out.'
-            ) from error
+                f'{path} cannot be made: {there} is no folder that can be '
+                'written to. Name another with --out.'
+            )
 
     def file(self, name: str) -> Path:
         """Path of a file in it, whose folder is made."""
         path = self.path / name
+        make_folder(self.path)
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 

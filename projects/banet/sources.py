@@ -12,6 +12,7 @@ import numpy as np
 
 from .datacheck.images import check_file
 from .datacheck.report import ERROR
+from .errors import BanetError
 
 IMAGES = (
     '.jpg',
@@ -27,7 +28,7 @@ IMAGES = (
 VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg')
 
 
-class SourceError(ValueError):
+class SourceError(BanetError):
     """Why there are no images, with the remedy."""
 
 

@@ -11,13 +11,14 @@ from typing import Optional, Union
 
 from mmengine.fileio import LocalBackend, register_backend
 
+from .errors import BanetError
 from .files import put_whole, UNFINISHED
 
 # Weights and two moments of Adam: about what a checkpoint takes.
 BYTES_PER_PARAMETER = 12
 
 
-class WorkDirError(ValueError):
+class WorkDirError(BanetError):
     """Why a work dir cannot serve, with the remedy."""
 
 

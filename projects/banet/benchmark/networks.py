@@ -13,6 +13,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from ..backbones import BAResNet, BAResNeXt, BridgedBackbone
 from ..config import load_config
+from ..errors import BanetError
 from ..model import build_model
 
 V1 = dict(type='BridgeAttentionV1')
@@ -23,7 +24,7 @@ SE = {BAResNet: 'mmpretrain.SEResNet', BAResNeXt: 'mmpretrain.SEResNeXt'}
 OURS_ALONE = 'attention', 'warm_start', 'contract_dilation', 'deploy'
 
 
-class BenchmarkError(ValueError):
+class BenchmarkError(BanetError):
     """What cannot be measured, with its remedy."""
 
 

@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 from mmengine.utils import ProgressBar
 
+from ..errors import BanetError
 from .coco import check_boxes, check_classes, read_coco
 from .images import check_image
 from .labels import check_label
@@ -24,7 +25,7 @@ SHOWN = 10  # classes in a summary
 OWN_CLASSES = 'rpn_head', 'semantic_head'
 
 
-class CheckError(ValueError):
+class CheckError(BanetError):
     """Why a config's data cannot be looked at, with the remedy."""
 
 

@@ -1,0 +1,39 @@
+"""What the command lines in tools/ share."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from .errors import BanetError
+
+
+def make_parser(doc: str) -> argparse.ArgumentParser:
+    """A parser whose help begins with a tool's docstring, as it is."""
+    return argparse.ArgumentParser(
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """The option of tools that read checkpoints."""
+    parser.add_argument(
+        '--trust',
+        action='store_true',
+        help='run code in checkpoints, if any: only with files you trust',
+    )
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """The arguments of tools that load a trained model."""
+    parser.add_argument('config', metavar='CONFIG')
+    parser.add_argument('checkpoint', metavar='CHECKPOINT')
+    add_trust(parser)
+
+
+def run(main: Callable, parser: argparse.ArgumentParser) -> None:
+    """Exit with what ``main(args)`` returns, or with one line on bad input."""
+    try:
+        sys.exit(main(parser.parse_args()))
+    except BanetError as error:
+        sys.exit(f'{Path(sys.argv[0]).name}: {error}')

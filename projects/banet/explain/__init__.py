@@ -1,0 +1,1 @@
+"""Look inside of a trained network: bridges, class activation, features."""
