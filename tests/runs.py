@@ -104,6 +104,14 @@ TASKS = {
 }
 
 
+# As a training writes them: of the config, or none.
+PALETTE = {
+    'cls': None,
+    'det': [(220, 20, 60)],
+    'seg': [(0, 0, 0), (220, 20, 60)],
+}
+
+
 def write_checkpoints(folder):
     """Paths of the demos' networks, untrained, by task."""
     paths = {}
@@ -112,6 +120,6 @@ def write_checkpoints(folder):
         model = build_model(load_config(str(config)))
         model.init_weights()
         paths[task] = folder / f'{task}.pth'
-        meta = dict(dataset_meta=dict(classes=classes))
+        meta = dict(dataset_meta=dict(classes=classes, palette=PALETTE[task]))
         torch.save(dict(state_dict=model.state_dict(), meta=meta), paths[task])
     return paths

@@ -74,7 +74,11 @@ def options():
             add.add_argument('images', metavar='IMAGES')
         if report is cam:
             add.add_argument('--layer', help="default: backbone's last stage")
-            add.add_argument('--method', choices=METHODS, default='gradcam')
+            add.add_argument(
+                '--method',
+                choices=METHODS,
+                help='default: gradcam; for detectors layercam',
+            )
             add.add_argument('--classes', nargs='+', metavar='NAME')
             add.add_argument(
                 '--most', type=int, default=3, help='rows per image'

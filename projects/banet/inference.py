@@ -413,7 +413,8 @@ def _classes(config, model, meta):
     colours = found.get('palette')
     if not isinstance(colours, list) or len(colours) != len(classes):
         colours = palette(len(classes))
-    return classes, colours
+    # Tuples: mmdet's visualizer does not take lists, which files have.
+    return classes, [tuple(colour) for colour in colours]
 
 
 def _number_of_classes(model):

@@ -184,6 +184,16 @@ def default_layer(model: nn.Module) -> str:
     return f'backbone.{last}' if 'norm' in last else stages(model)[-1]
 
 
+def default_method(task: str) -> str:
+    """The method if none is named.
+
+    Grad-CAM weighs a channel by its mean gradient over the whole map; the
+    score of a box depends on a corner of it, so LayerCAM, which weighs every
+    place by itself, explains detectors.
+    """
+    return 'layercam' if task == 'det' else 'gradcam'
+
+
 def activation_map(
     view: View, target: Target, layer: str, method: str = 'gradcam'
 ) -> np.ndarray:

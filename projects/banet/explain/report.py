@@ -19,6 +19,7 @@ from .cam import (
     activation_map,
     CamError,
     default_layer,
+    default_method,
     find_targets,
     follow,
     METHODS,
@@ -83,7 +84,7 @@ def report_cam(
     source,
     out: OutFolder,
     layer: Optional[str] = None,
-    method: str = 'gradcam',
+    method: Optional[str] = None,
     classes: Optional[Sequence[str]] = None,
     most: int = 3,
     score: float = 0.3,
@@ -97,7 +98,8 @@ def report_cam(
         out (OutFolder): Where to write.
         layer (str | None): Its name in every network; None takes the
             backbone's last stage. Defaults to None.
-        method (str): One of :data:`banet.explain.cam.METHODS`.
+        method (str | None): One of :data:`banet.explain.cam.METHODS`. None
+            takes :func:`banet.explain.cam.default_method`. Defaults to None.
         classes (Sequence[str] | None): Explain these; None: what is
             predicted. Defaults to None.
         most (int): Classes or boxes per image at most. Defaults to 3.
@@ -111,6 +113,7 @@ def report_cam(
         LayerError: No such layer, or none that can be explained.
     """
     first = predictors[0]
+    method = method or default_method(first.task)
     if method not in METHODS:
         raise CamError(
             f'method {method!r} is unknown: choose from {", ".join(METHODS)}.'
