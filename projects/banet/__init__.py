@@ -33,6 +33,7 @@ if 'banet.doctor' not in sys.orig_argv:
     from .block import BridgeMixin
     from .checkpoint import load_weights
     from .files import CheckpointError
+    from .hooks import BridgeStatsHook, TensorBoardHook
     from .inference import load, Predictor
     from .residual import ConvNormBridge
 
@@ -53,9 +54,11 @@ __all__ = [
     'BridgeAttentionV1',
     'BridgeAttentionV2',
     'BridgeMixin',
+    'BridgeStatsHook',
     'CheckpointError',
     'ConvNormBridge',
     'Predictor',
+    'TensorBoardHook',
     '__version__',
     'load',
     'load_weights',

@@ -1,0 +1,77 @@
+"""Export a trained model to ONNX, or to torch.export's .pt2.
+
+    python tools/export.py CONFIG CHECKPOINT OUT.onnx [--deploy] [--dynamic]
+
+The result is run at once, by onnxruntime or torch, on real images; the file
+is written only if it gives what the model gives. Of a detector, backbone and
+neck are exported: its heads go through mmdeploy.
+"""
+
+from pathlib import Path
+
+from matplotlib import cbook
+
+from banet.cli import add_model, make_parser, run
+from banet.export import export
+from banet.inference import load, read_image
+
+# A photograph that comes with matplotlib.
+PHOTOGRAPH = 'grace_hopper.jpg'
+
+
+def main(args):
+    predictor = load(args.config, args.checkpoint, 'cpu', args.trust)
+    paths = args.images or [cbook.get_sample_data(PHOTOGRAPH, asfileobj=False)]
+    images = [read_image(path) for path in paths]
+    done = export(
+        predictor,
+        args.out,
+        images,
+        args.part,
+        args.deploy,
+        args.dynamic,
+        args.force,
+        args.speed,
+    )
+    print(f'wrote {args.out}: {done.outputs}')
+    print(f'difference from the model: {done.difference:.1e} of the largest')
+    if args.speed:
+        print(
+            f'model as loaded {1000 * done.eager:.1f} ms, exported '
+            f'{1000 * done.graph:.1f} ms ({done.graph / done.eager:.2f})'
+        )
+    if predictor.task == 'det':
+        print(
+            'this is the backbone'
+            + (' and neck' if args.part == 'model' else '')
+            + ': the heads of detectors go through mmdeploy'
+        )
+
+
+if __name__ == '__main__':
+    parser = make_parser(__doc__)
+    add_model(parser)
+    parser.add_argument('out', metavar='OUT', type=Path)
+    parser.add_argument(
+        '--deploy', action='store_true', help='fold attention and norms first'
+    )
+    parser.add_argument(
+        '--dynamic', action='store_true', help='batch and size are free'
+    )
+    parser.add_argument(
+        '--part', choices=('backbone', 'model'), default='model'
+    )
+    parser.add_argument(
+        '--images', nargs='+', help='to verify on; default: a photograph'
+    )
+    parser.add_argument(
+        '--speed',
+        type=int,
+        default=0,
+        metavar='ROUNDS',
+        help='time model and result in turns',
+    )
+    parser.add_argument(
+        '--force', action='store_true', help='replace an existing file'
+    )
+    run(main, parser)
