@@ -1,5 +1,5 @@
-"""Packaging of ``banet``: the package itself, plus configs/ and tools/ as
-``banet/.mim``, where the OpenMMLab ecosystem looks for them."""
+"""Packaging of ``banet``: the package itself; and configs/, tools/ and the
+model index as ``banet/.mim``, where the OpenMMLab ecosystem looks for them."""
 
 import shutil
 from pathlib import Path
@@ -8,7 +8,7 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
-MIM = ('configs', 'tools')
+MIM = ('configs', 'tools', 'model-index.yml')
 
 
 class BuildPy(build_py):
@@ -25,6 +25,8 @@ class BuildPy(build_py):
         for name in MIM:
             if self.editable_mode:
                 (mim / name).symlink_to(ROOT / name)
+            elif (ROOT / name).is_file():
+                shutil.copy(ROOT / name, mim / name)
             else:
                 shutil.copytree(
                     ROOT / name,

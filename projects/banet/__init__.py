@@ -36,6 +36,7 @@ if 'banet.doctor' not in sys.orig_argv:
     from .hooks import BridgeStatsHook, TensorBoardHook
     from .inference import load, Predictor
     from .residual import ConvNormBridge
+    from .zoo import features, list_models
 
 __all__ = [
     'BABasicBlock',
@@ -60,6 +61,8 @@ __all__ = [
     'Predictor',
     'TensorBoardHook',
     '__version__',
+    'features',
+    'list_models',
     'load',
     'load_weights',
 ]

@@ -19,8 +19,9 @@ from mmengine.structures import BaseDataElement
 
 from .colours import palette
 from .compat import PIP
-from .config import ConfigError, load_config, SCOPES
+from .config import CONFIG_SUFFIXES, ConfigError, load_config, SCOPES
 from .model import load_model
+from .zoo import find_config
 
 Image = Union[str, Path, np.ndarray]
 TOP = 5
@@ -277,7 +278,8 @@ def load(
     Whatever the config says of pretrained weights, nothing is fetched.
 
     Args:
-        config (str | Path | Config): What it was trained with.
+        config (str | Path | Config): What it was trained with: a file, or
+            a name of :func:`banet.list_models`.
         checkpoint (str | Path): Its weights, all of them.
         device (str | None): Such as ``'cuda:0'`` or ``'cpu'``. None takes
             what is there. Defaults to None.
@@ -293,7 +295,9 @@ def load(
             config.
     """
     if not isinstance(config, Config):
-        config = load_config(str(config))
+        name = str(config)
+        known = name.endswith(CONFIG_SUFFIXES) or Path(name).exists()
+        config = load_config(name if known else str(find_config(name)))
     kind = KINDS.get(config.get('default_scope'))
     if kind is None:
         raise ConfigError(

@@ -1,0 +1,5 @@
+"""Configs for a user's own data, written from ours."""
+
+from .write import make_config, NewConfigError
+
+__all__ = ['make_config', 'NewConfigError']

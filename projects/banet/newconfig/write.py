@@ -1,0 +1,156 @@
+"""Write a small config that inherits one of ours."""
+
+import os
+import re
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ..config import load_config
+from ..files import check_target, put_whole
+from ..zoo import find_config, list_models
+from . import cls, det, seg
+from .checks import NewConfigError
+
+TASKS = dict(cls=cls, det=det, seg=seg)
+# Schedules of short trainings first: own data sets are smaller than theirs.
+PREFERRED = ('_1x_', '-20k_', '_8xb32_', '-80k_ade', '-160k_')
+
+
+def find_base(task: str, model: str, depth: str) -> str:
+    """Name of the config to inherit.
+
+    Args:
+        task (str): ``'cls'``, ``'det'`` or ``'seg'``.
+        model (str): Such as ``mask-rcnn``, ``upernet`` or ``resnet``.
+        depth (str): Such as ``r50``.
+
+    Raises:
+        NewConfigError: There is none; what there is is listed.
+    """
+    digits = depth.removeprefix('r')
+    start = (
+        rf'(ba-)?{model}{digits}_'
+        if task == 'cls'
+        else rf'{model}_ba-r{digits}[-_]'
+    )
+    known = [
+        n
+        for n in list_models(task=task)
+        if not n.endswith(('nuclei', 'digits'))
+    ]
+    found = [name for name in known if re.match(start, name)]
+    for part in PREFERRED:
+        for name in found:
+            if part in name and 'amp' not in name and 'rsb' not in name:
+                return name
+    pattern = (
+        r'ba-([a-z]+)(\d+)_' if task == 'cls' else r'([a-z0-9-]+)_ba-(r\d+)'
+    )
+    pairs = sorted(
+        {' '.join(m.groups()) for n in known if (m := re.match(pattern, n))}
+    )
+    raise NewConfigError(
+        f'there is no {task} config of {model} {depth}; there are '
+        f'{", ".join(pairs)}.'
+    )
+
+
+def with_classes(part, count: int):
+    """What must change in a part of a model for ``count`` classes.
+
+    Returns:
+        dict | list | None: Only the keys that change, but whole lists, which
+        configs replace and do not merge; None if nothing does.
+    """
+    if isinstance(part, list):
+        parts = [with_classes(p, count) for p in part]
+        if not any(parts):
+            return None
+        return [
+            {**p.to_dict(), **(change or {})} for p, change in zip(part, parts)
+        ]
+    if not isinstance(part, dict):
+        return None
+    changed = {
+        key: change
+        for key, value in part.items()
+        if (change := with_classes(value, count))
+    }
+    if 'num_classes' in part:
+        changed['num_classes'] = count
+        if part.get('out_channels') == part['num_classes']:  # mmseg's heads
+            changed['out_channels'] = count
+    return changed or None
+
+
+def batch_size(base, name: str) -> int:
+    """Images per iteration that the learning rate of ``base`` is made for."""
+    if 'auto_scale_lr' in base:
+        return base.auto_scale_lr.base_batch_size
+    gpus, images = map(int, re.search(r'_(\d+)xb(\d+)', name).groups())
+    return gpus * images
+
+
+def make_config(args) -> Path:
+    """Write the config that the options of tools/new_config.py ask for.
+
+    Raises:
+        NewConfigError: Something in the data or options does not fit.
+        CheckpointError: The file exists, or cannot be written.
+    """
+    out = Path(args.out)
+    if out.suffix != '.py':
+        raise NewConfigError(f'--out {out}: its name must end in .py.')
+    check_target(out, args.force)
+    if args.gpus < 1 or args.batch < 1:
+        raise NewConfigError(
+            f'--gpus {args.gpus} --batch {args.batch}: both are at least 1.'
+        )
+    name = find_base(args.task, args.model, args.depth)
+    path = find_config(name).resolve()
+    base = load_config(str(path))
+    classes, data = TASKS[args.task].data_of(args, base)
+    images = args.gpus * args.batch
+    rate = base.optim_wrapper.optimizer.lr * images / batch_size(base, name)
+    head = data.pop('model', {})
+    model = Config(head) if head else Config()
+    model.merge_from_dict(with_classes(base.model, len(classes)))
+    if args.weights:
+        init = dict(type='Pretrained', checkpoint=args.weights)
+        model.merge_from_dict(
+            dict(
+                backbone=dict(
+                    init_cfg=None if args.weights == 'none' else init
+                )
+            )
+        )
+    data['train_dataloader']['batch_size'] = args.batch
+    content = dict(
+        model=model._cfg_dict.to_dict(),
+        **data,
+        optim_wrapper=dict(optimizer=dict(lr=float(f'{rate:.6g}'))),
+        auto_scale_lr=dict(base_batch_size=images),
+    )
+    text = (
+        f'# {args.model} {args.depth} for {len(classes)} classes, written by '
+        'tools/new_config.py.\n'
+        f'# Learning rate: that of {batch_size(base, name)} images per '
+        f'iteration, scaled to {images}.\n'
+        f'_base_ = {_reference(path, out)!r}\n'
+        f'{Config(content).pretty_text}'
+    )
+    put_whole(text.encode(), out)
+    return out
+
+
+def _reference(path: Path, out: Path) -> str:
+    """The base's path: relative within one tree, that it can be moved."""
+    folder = out.resolve().parent
+    inside = home_of(path) in (folder, *folder.parents)
+    return os.path.relpath(path, folder) if inside else str(path)
+
+
+def home_of(path: Path) -> Path:
+    """The folder whose configs/TASK/ holds a config."""
+    return path.parents[2]
