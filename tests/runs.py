@@ -102,11 +102,11 @@ TASKS = {
     'det': (DEMO / 'mask-rcnn_ba-r18_fpn_nuclei.py', ('nucleus',)),
     'seg': (DEMO / 'upernet_ba-r18_nuclei.py', ('background', 'nucleus')),
 }
+PLAIN = DEMO / 'resnet18_digits.py'  # beside 'cls', to compare with
 
 
-# As a training writes them: of the config, or none.
+# As a training writes them, where the config has them.
 PALETTE = {
-    'cls': None,
     'det': [(220, 20, 60)],
     'seg': [(0, 0, 0), (220, 20, 60)],
 }
@@ -115,11 +115,14 @@ PALETTE = {
 def write_checkpoints(folder):
     """Paths of the demos' networks, untrained, by task."""
     paths = {}
-    for task, (config, classes) in TASKS.items():
+    networks = {**TASKS, 'plain': (PLAIN, TASKS['cls'][1])}
+    for task, (config, classes) in networks.items():
         torch.manual_seed(0)
         model = build_model(load_config(str(config)))
         model.init_weights()
         paths[task] = folder / f'{task}.pth'
-        meta = dict(dataset_meta=dict(classes=classes, palette=PALETTE[task]))
+        meta = dict(
+            dataset_meta=dict(classes=classes, palette=PALETTE.get(task))
+        )
         torch.save(dict(state_dict=model.state_dict(), meta=meta), paths[task])
     return paths
