@@ -174,6 +174,7 @@ def export(
     if target.suffix == '.onnx':
         for module in ('onnx', 'onnxscript', 'onnxruntime'):
             need(module, module)
+    predictor.model.cpu()
     inputs = [_normalised(predictor, image) for image in images]
     module = Part(predictor.model, predictor.task, part).eval()
     shapes = None
