@@ -1,5 +1,6 @@
 """tools/explain.py: the numbers behind its figures, and its errors."""
 
+import copy
 import csv
 
 import cv2
@@ -8,16 +9,20 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from mmengine.registry import MODELS
 from runs import ROOT, TASKS, tool
 from torch import nn
 
 import banet
 from banet import BAResNet
+from banet.config import load_config
 from banet.explain import cam
 from banet.explain.bridge import BridgeError, record_gates, selection
 from banet.explain.features import draw, feature_maps
 from banet.explain.layers import find_layer, LayerError, stages, to_map
 from banet.explain.report import report_bridge, report_cam, report_features
+from banet.inference import load
+from banet.model import build_model
 from banet.outfolder import OutFolder
 from banet.sources import open_source
 
@@ -228,6 +233,80 @@ def test_every_method_gives_a_map_of_the_image(view, method):
     heat = cam.activation_map(seen, target, 'backbone.layer2', method)
     assert heat.shape == seen.shown.shape[:2]
     assert 0 <= heat.min() <= heat.max() <= 1
+    assert heat.max() > 0.5
+
+
+@pytest.mark.parametrize(
+    'backbone,layer,width',
+    [
+        (dict(type='BAResNet', depth=18), 'backbone.layer4', 512),
+        (dict(type='BAConvNeXt', arch='atto'), 'backbone.stages.3', 320),
+        (dict(type='BASwinTransformer', arch='tiny'), 'backbone.norm3', 768),
+        (dict(type='BAMobileNetV3', arch='small'), 'backbone.layer12', 576),
+        (dict(type='BAEfficientNet', arch='b0'), 'backbone.layers.6', 1280),
+    ],
+)
+def test_default_layer_of_every_family_gives_a_map(
+    predictors, backbone, layer, width
+):
+    """In a classifier, at the layer that is taken if none is named."""
+    with predictors['cls'].scope():
+        model = MODELS.build(
+            dict(
+                type='mmpretrain.ImageClassifier',
+                backbone=backbone,
+                # ConvNeXt pools by itself.
+                neck=None
+                if backbone['type'] == 'BAConvNeXt'
+                else dict(type='GlobalAveragePooling'),
+                head=dict(
+                    type='LinearClsHead', num_classes=10, in_channels=width
+                ),
+                data_preprocessor=dict(type='ClsDataPreprocessor'),
+            )
+        )
+    assert cam.default_layer(model) == layer
+    look = copy.copy(predictors['cls'])
+    look.model = model.eval()
+    seen = cam.View(look, cv2.imread(IMAGE))
+    # Of some classes only negative evidence may be found.
+    heats = [
+        cam.activation_map(seen, target, layer)
+        for target in cam.find_targets(seen, range(6))
+    ]
+    assert all(heat.shape == seen.shown.shape[:2] for heat in heats)
+    assert max(heat.max() for heat in heats) > 0.5
+    assert max(heat.std() for heat in heats) > 0.01
+
+
+def test_one_stage_detectors_are_explained_through_their_heads(view, tmp_path):
+    """mmdet cuts the gradient there when it predicts."""
+    config = load_config(
+        str(ROOT / 'configs/detection/retinanet_ba-r50_fpn_1x_coco.py')
+    )
+    config.model.backbone.update(depth=18, init_cfg=None)
+    config.model.neck.in_channels = [64, 128, 256, 512]
+    torch.manual_seed(0)
+    model = build_model(config)
+    torch.save(model.state_dict(), tmp_path / 'x.pth')
+    seen = cam.View(load(config, tmp_path / 'x.pth', 'cpu'), cv2.imread(IMAGE))
+    target = cam.find_targets(seen, most=1, score=0)[0]
+    heat = cam.activation_map(seen, target, 'backbone.layer2', 'layercam')
+    expected = layer_cam(seen, 'backbone.layer2')
+    np.testing.assert_allclose(heat, expected, atol=1e-3)
+
+
+def layer_cam(view, layer):
+    """LayerCAM of the best box, by its definition (Jiang et al., eq. 4)."""
+    kept = []
+    hook = find_layer(view.model, layer).register_forward_hook(
+        lambda module, args, output: kept.append(output)
+    )
+    value = view(view.x)[0].scores[0].logit()
+    hook.remove()
+    (gradient,) = torch.autograd.grad(value, kept)
+    heat = (F.relu(gradient) * kept[0]).sum(1)[0]
+    return scaled(F.relu(heat).detach().numpy(), view)
 
 
 def test_swins_tokens_are_maps_again():

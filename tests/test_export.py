@@ -118,9 +118,10 @@ def test_matrix_pool_is_adaptive_pooling(size):
     'change,message',
     [
         (lambda out: out + torch.rand_like(out), 'its outputs differ by'),
+        (lambda out: out * float('nan'), 'its outputs differ by'),
         (lambda out: out * float(out.max()), 'cannot be exported'),
     ],
-    ids=['another result', 'unsupported'],
+    ids=['another result', 'NaN', 'unsupported'],
 )
 def test_what_fails_leaves_no_file(predictor, tmp_path, change, message):
     one, path = predictor('cls'), tmp_path / 'out.onnx'

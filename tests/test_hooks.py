@@ -11,7 +11,7 @@ from banet.outfolder import OutFolder
 
 HOOKS = [
     'default_hooks.tensorboard.type=TensorBoardHook',
-    'default_hooks.tensorboard.pictures=1',
+    'default_hooks.tensorboard.pictures=10',
     'default_hooks.bridge.type=BridgeStatsHook',
     'default_hooks.bridge.interval=1',
     'default_hooks.logger.interval=1',

@@ -179,6 +179,20 @@ def test_every_head_gets_the_classes(tmp_path, task, model, heads):
         assert cfg.train_dataloader.dataset.metainfo.palette[1] == (9, 9, 9)
 
 
+def test_whole_names_reach_the_other_families(tmp_path):
+    name = 'mask-rcnn_ba-swin-t-p4-w7_fpn_1x_coco'
+    cfg = make(tmp_path / 'my.py', **{**DET, 'model': name, 'depth': None})
+    assert cfg.model.backbone.type == 'BASwinTransformer'
+    assert cfg.model.roi_head.mask_head.num_classes == 1
+
+
+def test_nothing_is_frozen_without_weights(tmp_path):
+    cfg = make(tmp_path / 'my.py', **DET)  # weights='none'
+    assert cfg.model.backbone.frozen_stages == -1
+    assert cfg.model.backbone.norm_eval is False
+    assert cfg.model.backbone.init_cfg is None
+
+
 def coco(tmp_path, change):
     content = json.loads((NUCLEI / 'annotations/train.json').read_text())
     change(content)
@@ -234,6 +248,10 @@ def test_what_is_wrong_with_labels_is_named(tmp_path):
     )  # fmt: skip
     with pytest.raises(NewConfigError, match='has the values 3, but'):
         make(tmp_path / 'my.py', **seg)
+    Image.new('RGB', (8, 8)).save(labels / 'a.png')
+    with pytest.raises(NewConfigError, match='has 3 channels'):
+        make(tmp_path / 'my.py', **seg)
+    Image.new('L', (8, 8)).save(labels / 'a.png')
     cv2.imwrite(str(images / 'b.png'), np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(NewConfigError, match='1 of 2 images have no label'):
         make(tmp_path / 'my.py', **seg)

@@ -99,7 +99,6 @@ def test_bare_backbone_gives_its_maps(capsys):
     out = model.eval()(torch.randn(1, 3, 64, 64))
     assert [o.shape[1] for o in out] == [64, 128, 256, 512]
     assert capsys.readouterr().out == ''
-    assert len(banet.features(out_indices=(3,)).layer3) == 6  # depth 50
 
 
 def test_bare_backbone_takes_weights(tmp_path):
@@ -114,10 +113,27 @@ def test_bare_backbone_takes_weights(tmp_path):
     torch.testing.assert_close(model(x)[-1], expected)
 
 
-def test_other_families_come_by_arch_and_others_are_refused():
-    model = banet.features(
-        backbone='BARegNet', arch='regnetx_400mf', out_indices=(3,)
-    )
-    assert type(model).__name__ == 'BARegNet'
+@pytest.mark.parametrize(
+    'backbone,arch,strides',
+    [
+        ('BARegNet', 'regnetx_400mf', [4, 8, 16, 32]),
+        ('BAConvNeXt', 'atto', [4, 8, 16, 32]),
+        ('BASwinTransformer', 'tiny', [4, 8, 16, 32]),
+        ('BAMobileNetV3', 'small', [32]),
+        ('BAEfficientNet', 'b0', [32]),
+    ],
+)
+def test_bare_backbones_of_all_families_give_maps(backbone, arch, strides):
+    model = banet.features(backbone=backbone, arch=arch).eval()
+    out = model(torch.randn(1, 3, 64, 64))
+    assert [(64 // o.shape[2], 64 // o.shape[3]) for o in out] == [
+        (s, s) for s in strides
+    ]
+
+
+def test_backbones_that_are_not_there_are_named():
+    assert len(banet.features(out_indices=(3,)).layer3) == 6  # depth 50
+    with pytest.raises(BanetError, match='BAConvNeXt has no depth'):
+        banet.features(50, backbone='BAConvNeXt')
     with pytest.raises(BanetError, match='BAConvNeXt'):
         banet.features(50, backbone='ResNet')

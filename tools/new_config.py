@@ -30,8 +30,8 @@ def main(args):
 if __name__ == '__main__':
     parser = make_parser(__doc__)
     parser.add_argument('task', choices=('cls', 'det', 'seg'))
-    parser.add_argument('model', help='such as mask-rcnn, upernet, resnet')
-    parser.add_argument('depth', help='such as r50')
+    parser.add_argument('model', help='such as mask-rcnn, or a config')
+    parser.add_argument('depth', nargs='?', help='such as r50')
     add = parser.add_argument
     add('--data', required=True, help='COCO json; images; folder of classes')
     add('--images', help='det: folder of the images')

@@ -15,12 +15,10 @@ from banet.cli import add_model, make_parser, run
 from banet.inference import load
 from banet.outfolder import OutFolder
 from banet.predictions import predict_to
-from banet.sources import open_source, SourceError
+from banet.sources import open_source
 
 
 def main(args):
-    if args.batch < 1:
-        raise SourceError(f'--batch {args.batch}: at least 1 image at once.')
     source = open_source(args.input)
     predictor = load(args.config, args.checkpoint, args.device, args.trust)
     out = args.out or Path('work_dirs', 'predict', Path(args.config).stem)

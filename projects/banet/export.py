@@ -140,8 +140,8 @@ def export(
 
     The graph takes float32 images (N, 3, H, W) as the data preprocessor
     makes them; mean, std, channel order and classes are in the file's
-    metadata. Without ``dynamic`` its size is that of the last image after
-    the test pipeline, and N is 1.
+    metadata. Without ``dynamic`` its size is that of the images after the
+    test pipeline, and N is 1.
 
     Args:
         predictor (Predictor): What :func:`banet.load` returns; it is changed.
@@ -155,7 +155,8 @@ def export(
         force (bool): Replace an existing file.
 
         rounds (int): Time the model as loaded and the result on the first
-            image so many times, in turns. Defaults to 0.
+            image, with ``dynamic`` a pair, so many times in turns. Defaults
+            to 0.
 
     Returns:
         Exported: What came of it.
@@ -178,6 +179,16 @@ def export(
     inputs = [_normalised(predictor, image) for image in images]
     module = Part(predictor.model, predictor.task, part).eval()
     shapes = None
+    if len({x.shape for x in inputs}) > 1 and not dynamic:
+        raise ExportError(
+            'the images have several sizes after the test pipeline: name one '
+            'image, or export with --dynamic.'
+        )
+    if dynamic and not hasattr(torch.export.Dim, 'DYNAMIC'):
+        raise ExportError(
+            f'torch {torch.__version__} exports no free sizes: --dynamic '
+            'needs torch 2.6 or later.'
+        )
     if dynamic:
         step = _step(target.suffix, predictor.task)
         inputs = _other_shapes(inputs, step)
@@ -201,10 +212,12 @@ def export(
                 run = WRITERS[target.suffix](
                     program, file, _metadata(predictor, module)
                 )
-            worst = max(
-                _difference(run, x, outputs)
-                for x, outputs in zip(inputs, expected)
-                if dynamic or x.shape == example.shape
+            # numpy's, which hands NaN on.
+            worst = np.max(
+                [
+                    _difference(run, x, outputs)
+                    for x, outputs in zip(inputs, expected)
+                ]
             )
         except Exception as error:  # whatever exporters and runtimes raise
             raise ExportError(
@@ -216,7 +229,7 @@ def export(
                 f'{target} was not written: its outputs differ by '
                 f'{worst:.1e} of the largest one (limit {TOLERANCE:.0e}).'
             )
-        times = _times(eager, run, inputs[0], rounds)
+        times = _times(eager, run, example, rounds)
         put_whole(file.read_bytes(), target)
     return Exported(module.outputs, worst, *times)
 
@@ -297,9 +310,11 @@ def _first_line(error):
 
 def _difference(run, x, expected):
     found = run(x)
-    return max(
-        float(np.abs(a - b.numpy()).max() / b.abs().max().clamp(1e-12))
-        for a, b in zip(found, expected, strict=True)
+    return np.max(
+        [
+            np.abs(a - b.numpy()).max() / b.abs().max().clamp(1e-12).item()
+            for a, b in zip(found, expected, strict=True)
+        ]
     )
 
 
@@ -317,7 +332,7 @@ def _metadata(predictor, module):
         swaps = getattr(preprocessor, 'to_rgb', False)
     return dict(
         task=predictor.task,
-        config=Path(predictor.config.filename).name,
+        config=Path(predictor.config.filename or '').name,
         outputs=module.outputs,
         classes=json.dumps(predictor.classes),
         channels='RGB' if swaps else 'BGR',

@@ -106,8 +106,8 @@ class TensorBoardHook(Hook):
     nothing in it.
 
     Args:
-        pictures (int): A picture per so many images in validation; 0 for
-            none. Defaults to 20.
+        pictures (int): Pictures per validation, about; 0 for none. Defaults
+            to 8.
 
     Raises:
         MissingPackage: The package tensorboard is not installed.
@@ -115,7 +115,7 @@ class TensorBoardHook(Hook):
 
     priority = 'VERY_HIGH'  # before the hooks that it sets
 
-    def __init__(self, pictures: int = 20):
+    def __init__(self, pictures: int = 8):
         need('tensorboard', 'tensorboard')
         self.pictures = pictures
 
@@ -130,4 +130,12 @@ class TensorBoardHook(Hook):
             for switch in ('draw', 'enable'):  # mmdet and mmseg; mmpretrain
                 if self.pictures and hasattr(hook, switch):
                     setattr(hook, switch, True)
-                    hook.interval = self.pictures
+
+    def before_val(self, runner):
+        """Spread the pictures over the validation."""
+        loader = runner.val_loop.dataloader
+        for hook in runner.hooks:
+            if self.pictures and hasattr(hook, 'draw'):  # counts batches
+                hook.interval = max(1, len(loader) // self.pictures)
+            elif self.pictures and hasattr(hook, 'enable'):  # images
+                hook.interval = max(1, len(loader.dataset) // self.pictures)

@@ -1,6 +1,7 @@
 """A trained model that sees images: the libraries' own inferencers behind
 one ``predict`` for the three tasks."""
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import redirect_stdout
 from io import StringIO
@@ -8,6 +9,7 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Optional, Union
 
+import cv2
 import mmcv
 import numpy as np
 import torch
@@ -21,6 +23,7 @@ from .colours import palette
 from .compat import PIP
 from .config import CONFIG_SUFFIXES, ConfigError, load_config, SCOPES
 from .model import load_model
+from .sources import SourceError
 from .zoo import find_config
 
 Image = Union[str, Path, np.ndarray]
@@ -74,7 +77,7 @@ class Predictor:
               pixel.
 
         Raises:
-            ValueError: An image cannot be read, or is no such array.
+            SourceError: An image cannot be read, or is no such array.
         """
         if isinstance(images, (str, Path, np.ndarray)):
             images = [images]
@@ -90,6 +93,10 @@ class Predictor:
             images (Iterable[ndarray]): Each (H, W, 3), uint8, BGR.
             batch_size (int): Images at once. Defaults to 1.
         """
+        if batch_size < 1:
+            raise SourceError(
+                f'batch_size={batch_size}: at least 1 image at once.'
+            )
         images = iter(images)
         while chunk := list(islice(images, batch_size)):
             inputs = [self.preprocess(image) for image in chunk]
@@ -151,7 +158,7 @@ class Predictor:
         return visualizer
 
     def _draw(self, visualizer, image, sample, score):
-        visualizer.add_datasample('', image, sample.cpu(), draw_gt=False)
+        visualizer.add_datasample('', image, sample, draw_gt=False)
 
 
 class Classifier(Predictor):
@@ -305,11 +312,13 @@ def load(
             f'{config.get("default_scope")!r}, which names no library: set it '
             f'to one of {", ".join(SCOPES)}.'
         )
+    config = copy.deepcopy(config)  # upstream changes it
     if not config.get('test_dataloader'):
         raise ConfigError(
             f'{config.filename} has no test_dataloader, whose pipeline says '
             'how the model sees an image.'
         )
+    _unwrap(config)
     device = _check_device(device)
     try:
         with _scope(config), redirect_stdout(StringIO()):
@@ -345,22 +354,32 @@ def read_image(image: Image) -> np.ndarray:
     """Read an image as (H, W, 3), uint8, BGR; arrays are only checked.
 
     Raises:
-        ValueError: It cannot be read, or has another shape or type.
+        SourceError: It cannot be read, or has another shape or type.
     """
     if isinstance(image, np.ndarray):
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise ValueError(
+            raise SourceError(
                 f'an image of shape {image.shape} and type {image.dtype} '
                 'cannot be predicted: pass (H, W, 3), uint8, BGR.'
             )
         return image
     try:
         pixels = mmcv.imread(str(image))
-    except OSError as error:
-        raise ValueError(f'{image} cannot be read: {error}') from error
+    except (OSError, cv2.error) as error:
+        raise SourceError(f'{image} cannot be read: {error}') from error
     if pixels is None:
-        raise ValueError(f'{image} is no image that can be read.')
+        raise SourceError(f'{image} is no image that can be read.')
     return pixels
+
+
+def _unwrap(config):
+    """Leave one data set, whose pipeline upstream's inferencers look for."""
+    loader = config.test_dataloader
+    if isinstance(loader, list):
+        loader = config.test_dataloader = loader[0]
+    while 'dataset' in loader.dataset or 'datasets' in loader.dataset:
+        inner = loader.dataset.get('dataset') or loader.dataset.datasets[0]
+        loader.dataset = inner
 
 
 def _check_device(device):
@@ -396,8 +415,6 @@ def _without_backends(config):
 def _classes(config, model, meta):
     """Names and colours: of the training, of the config, or numbers."""
     dataset = config.test_dataloader.dataset
-    while 'dataset' in dataset:  # wrappers
-        dataset = dataset.dataset
     kind = DATASETS.get(dataset.type)
     trained = meta.get('dataset_meta') or meta
     found = {

@@ -1,5 +1,7 @@
 """Predictions as pictures and one json, in the form that each task uses."""
 
+import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Optional
 
@@ -116,18 +118,26 @@ RECORDS = dict(cls=TopRecord, det=CocoRecord, seg=LabelRecord)
 
 
 class Clip:
-    """A video that is being written; its size is that of the first frame."""
+    """A video that is being written: whole when closed, or not at all.
+
+    Its size is that of the first frame.
+
+    Args:
+        path (Path): The file, .mp4.
+        fps (float): Frames per second.
+    """
 
     def __init__(self, path: Path, fps: float):
         self.path, self.fps, self._writer = path, fps, None
+        # OpenCV chooses the format by the suffix.
+        self._unfinished = path.with_name(f'.{path.stem}.unfinished.mp4')
 
     def add(self, image: np.ndarray) -> None:
         """Append a frame (H, W, 3), uint8, BGR."""
         if self._writer is None:
-            size = image.shape[1::-1]
             code = cv2.VideoWriter_fourcc(*'mp4v')
             self._writer = cv2.VideoWriter(
-                str(self.path), code, self.fps, size
+                str(self._unfinished), code, self.fps, image.shape[1::-1]
             )
             if not self._writer.isOpened():
                 raise OutputError(
@@ -136,10 +146,15 @@ class Clip:
                 )
         self._writer.write(image)
 
-    def close(self) -> None:
-        """Finish the file."""
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
         if self._writer is not None:
             self._writer.release()
+            if error is None:
+                os.replace(self._unfinished, self.path)
+        self._unfinished.unlink(missing_ok=True)
 
 
 def predict_to(
@@ -166,7 +181,7 @@ def predict_to(
         Path | None: The json, None if not one image could be read.
     """
     record = RECORDS[predictor.task](predictor, out, score)
-    clip = None
+    clip = nullcontext()
     if isinstance(source, Video):
         path = out.file(f'pictures/{source.path.stem}.mp4')
         clip = Clip(path, source.fps)
@@ -178,20 +193,18 @@ def predict_to(
             yield image
 
     samples = predictor.samples(images(), batch_size)
-    # total: images that are skipped are no steps, so the bar may end early.
-    for sample in track(samples, 'Predicting', total=len(source)):
-        name, entry, image = waiting.pop(0)
-        picture = predictor.draw(image, sample, score)
-        if clip:
-            clip.add(picture)
-        else:
-            entry = {
-                **entry,
-                'picture': out.picture(f'pictures/{name}', picture),
-            }
-        record.add(name, entry, sample)
-    if clip:
-        clip.close()
+    total = len(source) or None  # some videos do not say
+    with clip:
+        # Images that are skipped are no steps, so the bar may end early.
+        for sample in track(samples, 'Predicting', total=total):
+            name, entry, image = waiting.pop(0)
+            picture = predictor.draw(image, sample, score)
+            if isinstance(clip, Clip):
+                clip.add(picture)
+            else:
+                picture = out.picture(f'pictures/{name}', picture)
+                entry = {**entry, 'picture': picture}
+            record.add(name, entry, sample)
     if not record.content['images']:
         return None
     record.content['skipped'] = [

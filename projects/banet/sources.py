@@ -96,7 +96,7 @@ class Video:
         self.path, self.skipped = path, []
         self._reader = mmcv.VideoReader(str(path))
         self.fps = self._reader.fps or 25.0
-        if not len(self) or self._reader.read() is None:
+        if self._reader.read() is None:
             raise SourceError(
                 f'{path} cannot be decoded: it is damaged, or OpenCV has no '
                 'codec for it here. Convert it, ffmpeg -i '
@@ -105,7 +105,7 @@ class Video:
             )
 
     def __len__(self):
-        return self._reader.frame_cnt
+        return max(0, self._reader.frame_cnt)  # unknown: 0 or less
 
     def __iter__(self) -> Iterator[tuple[str, dict, np.ndarray]]:
         """As :class:`Images`; ``frame`` counts from 0."""

@@ -11,7 +11,15 @@ from mmengine.logging import MMLogger
 from mmengine.registry import MODELS
 from torch import nn
 
-from .backbones import BridgedBackbone
+from .backbones import (
+    BAConvNeXt,
+    BAEfficientNet,
+    BAEfficientNetV2,
+    BAMobileNetV3,
+    BAResNet,
+    BASwinTransformer,
+    BridgedBackbone,
+)
 from .checkpoint import load_weights
 from .errors import BanetError
 
@@ -21,6 +29,9 @@ TASKS = dict(
     det=('Object Detection', 'Instance Segmentation'),
     seg=('Semantic Segmentation',),
 )
+
+# Whose out_indices count layers.
+IN_LAYERS = BAMobileNetV3, BAEfficientNet, BAEfficientNetV2
 
 
 class ZooError(BanetError):
@@ -89,7 +100,7 @@ def features(
     depth: Optional[int] = None,
     backbone: str = 'BAResNet',
     weights: Union[str, Path, None] = None,
-    out_indices: tuple = (0, 1, 2, 3),
+    out_indices: Optional[tuple] = None,
     **kwargs,
 ) -> nn.Module:
     """A bare backbone, outside of any config.
@@ -101,7 +112,9 @@ def features(
         weights (str | Path | None): A checkpoint, see
             :func:`banet.load_weights`; that of a plain network warm-starts
             this one. Defaults to None.
-        out_indices (tuple): The stages whose maps come out.
+        out_indices (tuple | None): The stages whose maps come out. None:
+            all four; in MobileNetV3 and EfficientNet, which count layers and
+            not stages, the last one. Defaults to None.
         **kwargs: Further arguments of the backbone.
 
     Returns:
@@ -123,11 +136,19 @@ def features(
             )
             + '.'
         )
-    if depth is None and 'arch' not in kwargs:
-        depth = 50
-    if depth is not None:
-        kwargs['depth'] = depth
-    model = kind(out_indices=out_indices, **kwargs)
+    if issubclass(kind, BAResNet):
+        kwargs['depth'] = depth or 50
+    elif depth is not None or 'arch' not in kwargs:
+        raise ZooError(f'{backbone} has no depth: name its arch=..., instead.')
+    if out_indices is None and not issubclass(kind, IN_LAYERS):
+        out_indices = (0, 1, 2, 3)
+    if out_indices is not None:
+        kwargs['out_indices'] = out_indices
+    if issubclass(kind, BASwinTransformer):
+        kwargs.setdefault('pad_small_map', True)  # any size of image
+    if issubclass(kind, BAConvNeXt):
+        kwargs.setdefault('gap_before_final_norm', False)  # maps, not vectors
+    model = kind(**kwargs)
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.WARNING)  # mmengine logs every tensor

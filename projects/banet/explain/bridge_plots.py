@@ -232,7 +232,7 @@ def plot_profiles(
         for i, name in enumerate(names)
         for channel in range(means[block].shape[1])
     ]
-    shown = sorted(names[:CLASSES], key=lambda n: names.index(n))
+    shown = names[:CLASSES]
     stages = gates.blocks_by_stage()
     figure = make_figure(2.6 * len(stages) + 1.4, 1.6 + 0.26 * len(shown))
     grid = figure.subplots(1, len(stages), squeeze=False, sharey=True)[0]

@@ -1,6 +1,7 @@
 """Class activation maps of classifiers, segmentors and detectors, with
 pytorch-grad-cam (https://github.com/jacobgil/pytorch-grad-cam)."""
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Optional
 
@@ -72,9 +73,28 @@ class View(nn.Module):
     def forward(self, x: Tensor):
         """Scores: (1, K), (1, K, h, w), or the boxes of one image."""
         if self.task == 'det':
-            samples = self.model.predict(x, self._samples, rescale=False)
+            with _differentiable():
+                samples = self.model.predict(x, self._samples, rescale=False)
             return [samples[0].pred_instances]
         return self.model(x, mode='tensor')
+
+
+@contextmanager
+def _differentiable():
+    """Let gradients reach through the heads of one-stage detectors.
+
+    mmdet detaches their outputs when it predicts.
+    """
+    from mmdet.models.dense_heads import base_dense_head as module
+
+    own = module.select_single_mlvl
+    module.select_single_mlvl = lambda levels, i, detach=True: own(
+        levels, i, detach=False
+    )
+    try:
+        yield
+    finally:
+        module.select_single_mlvl = own
 
 
 def find_targets(
@@ -178,10 +198,12 @@ class _Score:
 def default_layer(model: nn.Module) -> str:
     """The layer that is explained if none is named: the last stage.
 
-    Its norm, where that stands behind it, as in ConvNeXt and Swin.
+    Its norm where the stage gives more than a map, as in Swin.
     """
+    stage = stages(model)[-1]
     last = list(dict(model.backbone.named_children()))[-1]
-    return f'backbone.{last}' if 'norm' in last else stages(model)[-1]
+    plain = isinstance(find_layer(model, stage), nn.Sequential)
+    return f'backbone.{last}' if 'norm' in last and not plain else stage
 
 
 def default_method(task: str) -> str:
@@ -253,9 +275,15 @@ def _check_layer(view, module, layer, size):
             f'that runs once, such as {default_layer(view.model)}.'
         )
     try:
-        to_map(outputs[0], size)
+        h, w = to_map(outputs[0], size).shape[2:]
     except LayerError as error:
         raise LayerError(f'layer {layer}: {error}') from error
+    if h * w == 1:
+        raise LayerError(
+            f'layer {layer} leaves one pixel of an image of {size[0]} x '
+            f'{size[1]}: name an earlier one, such as '
+            f'{", ".join(stages(view.model)[:-1][-2:])}.'
+        )
 
 
 def _check_gradient(view, module, score, layer):
@@ -275,5 +303,6 @@ def _check_gradient(view, module, score, layer):
     if gradient is None:
         raise LayerError(
             f'the score does not depend on layer {layer}: name one before '
-            f'the heads, or take --method {WITHOUT_TARGET}.'
+            f'the heads; or take --method {WITHOUT_TARGET}, which needs no '
+            'gradient, where a head cuts it off.'
         )

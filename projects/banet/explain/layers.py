@@ -33,7 +33,10 @@ def find_layer(model: nn.Module, name: str) -> nn.Module:
 
 
 def stages(model: nn.Module) -> list[str]:
-    """Names of the layers that the backbone's outputs come from, in order."""
+    """Names of the backbone's stages, in order.
+
+    Of networks that are one row of layers, as MobileNetV3, of all of them.
+    """
     backbone = getattr(model, 'backbone', model)
     prefix = '' if backbone is model else 'backbone.'
     children = []

@@ -60,6 +60,9 @@ def report_bridge(
     if source is None:
         return
     labels = []
+    if predictor.task == 'seg':
+        # One gate per image, where the config would slide a window over it.
+        predictor.model.test_cfg.mode = 'whole'
     with record_gates(predictor.model) as gates:
         images = (image for _, _, image in source)
         samples = predictor.samples(images, batch_size)
@@ -131,7 +134,7 @@ def report_cam(
     for predictor, name in zip(predictors, layers):
         find_layer(predictor.model, name)
     columns = [
-        panel_title(p.config.filename, name)
+        panel_title(p.config.filename or 'model', name)
         for p, name in zip(predictors, layers)
     ]
     for name, _, image in track(source, 'Maps', total=len(source)):

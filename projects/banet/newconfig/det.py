@@ -46,6 +46,10 @@ def read_coco(path, images, option: str, masks: bool) -> list[str]:
             f'{shorten(map(str, sorted(used - ids, key=str)))}, which is '
             'none of the categories.'
         )
+    if not all('file_name' in image for image in coco['images']):
+        raise NewConfigError(
+            f'{option} {path}: an entry of images has no file_name.'
+        )
     lost = [
         image['file_name']
         for image in coco['images']

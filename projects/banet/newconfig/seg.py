@@ -66,7 +66,16 @@ def check_pairs(images, labels, classes: list[str], option: str):
             f'name in {folder}: {shorten(lost)}.'
         )
     for file in files[:LOOKED_AT]:
-        values = np.unique(np.asarray(Image.open(file)))
+        try:
+            labels = np.asarray(Image.open(file))
+        except OSError as error:
+            raise NewConfigError(f'{file} cannot be read: {error}') from error
+        if labels.ndim != 2:
+            raise NewConfigError(
+                f'{file} has {labels.shape[-1]} channels: a label PNG has '
+                'one, whose values are the classes.'
+            )
+        values = np.unique(labels)
         strange = [v for v in values.tolist() if len(classes) <= v != IGNORED]
         if strange:
             raise NewConfigError(

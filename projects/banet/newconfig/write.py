@@ -22,23 +22,31 @@ def find_base(task: str, model: str, depth: str) -> str:
 
     Args:
         task (str): ``'cls'``, ``'det'`` or ``'seg'``.
-        model (str): Such as ``mask-rcnn``, ``upernet`` or ``resnet``.
-        depth (str): Such as ``r50``.
+        model (str): Such as ``mask-rcnn``, ``upernet`` or ``resnet``; or the
+            whole name of a config.
+        depth (str | None): Such as ``r50``.
 
     Raises:
         NewConfigError: There is none; what there is is listed.
     """
-    digits = depth.removeprefix('r')
-    start = (
-        rf'(ba-)?{model}{digits}_'
-        if task == 'cls'
-        else rf'{model}_ba-r{digits}[-_]'
-    )
     known = [
         n
         for n in list_models(task=task)
         if not n.endswith(('nuclei', 'digits'))
     ]
+    if model in known:
+        return model
+    if depth is None:
+        raise NewConfigError(
+            f'{model} is no config: name one of {", ".join(known)}; or a '
+            'model and a depth, such as mask-rcnn r50.'
+        )
+    digits, name = depth.removeprefix('r'), re.escape(model)
+    start = (
+        rf'ba-{name}{digits}_'
+        if task == 'cls'
+        else rf'{name}_ba-r{digits}[-_]'
+    )
     found = [name for name in known if re.match(start, name)]
     for part in PREFERRED:
         for name in found:
@@ -52,7 +60,8 @@ def find_base(task: str, model: str, depth: str) -> str:
     )
     raise NewConfigError(
         f'there is no {task} config of {model} {depth}; there are '
-        f'{", ".join(pairs)}.'
+        f'{", ".join(pairs)}; or name a whole config, one of '
+        f"banet.list_models(task='{task}')."
     )
 
 
@@ -67,9 +76,10 @@ def with_classes(part, count: int):
         parts = [with_classes(p, count) for p in part]
         if not any(parts):
             return None
-        return [
-            {**p.to_dict(), **(change or {})} for p, change in zip(part, parts)
-        ]
+        whole = [Config(p.to_dict()) for p in part]
+        for config, change in zip(whole, parts):
+            config.merge_from_dict(change or {})
+        return [config._cfg_dict.to_dict() for config in whole]
     if not isinstance(part, dict):
         return None
     changed = {
@@ -125,6 +135,11 @@ def make_config(args) -> Path:
                 )
             )
         )
+    if args.weights == 'none':
+        # Nothing was trained that could be frozen.
+        for key, value in (('frozen_stages', -1), ('norm_eval', False)):
+            if key in base.model.backbone:
+                model.merge_from_dict(dict(backbone={key: value}))
     data['train_dataloader']['batch_size'] = args.batch
     content = dict(
         model=model._cfg_dict.to_dict(),
@@ -133,7 +148,7 @@ def make_config(args) -> Path:
         auto_scale_lr=dict(base_batch_size=images),
     )
     text = (
-        f'# {args.model} {args.depth} for {len(classes)} classes, written by '
+        f'# {name} for {len(classes)} classes: written by '
         'tools/new_config.py.\n'
         f'# Learning rate: that of {batch_size(base, name)} images per '
         f'iteration, scaled to {images}.\n'
