@@ -49,13 +49,18 @@ def test_selection_weights_in_the_log_are_the_models(work_dir):
         assert all(0 < gate < 1 for gate in gates.values())
 
 
-def test_tensorboard_has_what_the_log_has_and_pictures(work_dir):
+def events_of(work_dir):
     from tensorboard.backend.event_processing.event_accumulator import (
         EventAccumulator,
     )
 
     events = EventAccumulator(str(next(work_dir.glob('*/vis_data'))))
     events.Reload()
+    return events
+
+
+def test_tensorboard_has_what_the_log_has_and_pictures(work_dir):
+    events = events_of(work_dir)
     tags = events.Tags()
     run = read_run(work_dir)
     assert {'loss', 'lr', 'accuracy/top1', 'bridge/layer1/a1'} <= set(run)
@@ -63,6 +68,22 @@ def test_tensorboard_has_what_the_log_has_and_pictures(work_dir):
         found = {e.step: e.value for e in events.Scalars(name)}
         assert found == pytest.approx(values, rel=1e-5)
     assert len(tags['images']) == 10  # one validation scan of each digit
+
+
+@pytest.mark.parametrize(
+    'scope,metric', [('mmdet', 'coco/bbox_mAP'), ('mmseg', 'mIoU')]
+)
+def test_other_libraries_trainings_are_shown_too(
+    scope, metric, digits, tmp_path
+):
+    config, options = short_run(scope, digits, 1)
+    result = tool('train.py', config, '--work-dir', tmp_path, *options, *HOOKS)
+    assert result.returncode == 0, result.stderr[-2000:]
+    events = events_of(tmp_path)
+    assert {'loss', 'lr', metric, 'bridge/layer4/gate'} <= set(
+        events.Tags()['scalars']
+    )
+    assert len(events.Tags()['images']) >= 1
 
 
 def write_log(folder, *lines):
