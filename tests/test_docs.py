@@ -37,14 +37,17 @@ ELSEWHERE = {
     r'python tools/experiment_warm_start': 'an hour: its configs are built by '
     'test_configs',
     r'python tests/stress/': 'an hour: docs/reliability.md has its results',
-    r'python tools/benchmark.py .*--compile': 'minutes of compiling: '
-    'test_training_and_layouts_are_timed has the other options',
+    r'python tools/benchmark.py .*--repeats': 'minutes: the same options run '
+    'in test_networks_are_timed_and_written and '
+    'test_training_and_layouts_are_timed',
+    r'python tools/check_data.py my_nuclei': 'large pictures: the same with a '
+    'demo config runs in this test',
     rf'python tools/(train|test).py {COCO}': 'COCO is not here: the same '
     'command with a demo config runs in this test',
 }
 # What a command of the docs gets, so that it takes seconds.
 SHORTER = {
-    r'tools/benchmark.py': '--repeats 1 --batch 1 --size 64 '
+    r'tools/benchmark.py': '--repeats 1 --batch 1 --size 64 --threads 1 '
     '--models plain bav2',
     r'tools/explain.py cam .*mask-rcnn': '--most 1 --score 0',
     r'tools/train.py': ' '.join(
@@ -68,6 +71,22 @@ REPLACED = {
     'OUT.pth': 'folded.pth',
     'OUT.onnx': 'out.onnx',
     'IMAGES': 'data/nuclei_mini/images/val/003cee89357d9fe1.png',
+}
+
+
+# Short ones, of which real processes run elsewhere in the tests.
+QUICK = {
+    f'tools/{name}.py'
+    for name in (
+        'benchmark',
+        'check_data',
+        'convert_checkpoint',
+        'deploy',
+        'get_flops',
+        'inspect_checkpoint',
+        'new_config',
+        'plot_log',
+    )
 }
 
 
@@ -134,12 +153,13 @@ def test_command_runs(command, clone, monkeypatch):
     )
     if line.count('--cfg-options') == 2:  # one option of many values
         line = ''.join(line.rsplit('--cfg-options ', 1))
-    if line.startswith('python tools/benchmark.py'):
-        # Many of one kind: in this process, which has imported all.
+    name = words[1] if words[0] == 'python' else ''
+    if name in QUICK:
+        # In this process, which has imported all.
         monkeypatch.chdir(clone)
         monkeypatch.setattr(sys, 'argv', shlex.split(line)[1:])
         with pytest.raises(SystemExit) as exit:
-            runpy.run_path('tools/benchmark.py', run_name='__main__')
+            runpy.run_path(name, run_name='__main__')
         assert not exit.value.code
         return
     # The environment's own Python, as after `source .venv/bin/activate`.

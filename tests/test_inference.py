@@ -119,10 +119,10 @@ def test_what_is_no_image_is_named(predictors, image, message):
 
 @pytest.mark.parametrize('task', TASKS)
 def test_pictures_and_json_are_written(predictors, tmp_path, task):
-    source = open_source(f'{VAL}/0*.png')
+    source = open_source(f'{VAL}/[03]*57*.png')
     path = predict_to(predictors[task], source, OutFolder(tmp_path), 0.0)
     content = json.loads(path.read_text())
-    assert len(source) == len(content['images']) == 3
+    assert len(source) == len(content['images']) == 2
     assert content['skipped'] == []
     for entry in content['images']:
         image = cv2.imread(entry['file_name'])
