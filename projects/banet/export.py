@@ -21,7 +21,6 @@ from .inference import Predictor
 from .model import deployable
 
 TOLERANCE = 1e-4  # of the largest output, float32
-FORMATS = ('.onnx', '.pt2')
 
 
 class ExportError(BanetError):
@@ -135,7 +134,7 @@ def export(
     dynamic: bool = False,
     force: bool = False,
     rounds: int = 0,
-) -> 'Exported':
+) -> Exported:
     """Export a trained model, verify the result on images, and write it.
 
     The graph takes float32 images (N, 3, H, W) as the data preprocessor
@@ -153,7 +152,6 @@ def export(
         dynamic (bool): Let N, H and W be free; in .pt2 files H and W are
             multiples of 32, for detectors of 64.
         force (bool): Replace an existing file.
-
         rounds (int): Time the model as loaded and the result on the first
             image, with ``dynamic`` a pair, so many times in turns. Defaults
             to 0.
@@ -166,10 +164,10 @@ def export(
             or the results differ. Nothing is written then.
     """
     target = Path(target)
-    if target.suffix not in FORMATS:
+    if target.suffix not in WRITERS:
         raise ExportError(
             f'{target} has no known format: its name must end in '
-            f'{" or ".join(FORMATS)}.'
+            f'{" or ".join(WRITERS)}.'
         )
     check_target(target, force)
     if target.suffix == '.onnx':
@@ -256,11 +254,8 @@ def _times(eager, run, x, rounds):
 
 
 def _normalised(predictor, image):
-    with predictor.scope():
-        data = predictor.model.data_preprocessor(
-            predictor.preprocess(image), False
-        )
-    return data['inputs'].cpu().float()
+    inputs = predictor.normalize(predictor.preprocess(image))
+    return inputs['inputs'].cpu().float()
 
 
 def _step(suffix, task):

@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import re
+import tempfile
 import zipfile
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -232,6 +233,17 @@ def write(
             'Nothing was left there.'
         ) from error
     return path
+
+
+def open_folder(path: Union[str, Path]) -> None:
+    """Make a folder, and write to it for a moment.
+
+    Raises:
+        OSError: It cannot be made or written to.
+    """
+    os.makedirs(path, exist_ok=True)
+    with tempfile.TemporaryFile(dir=path):
+        pass
 
 
 def put_whole(data: bytes, path: Union[str, Path]) -> None:

@@ -117,6 +117,11 @@ class Predictor:
         with self.scope():
             return next(iter(self._inferencer.preprocess([image])))
 
+    def normalize(self, inputs: dict) -> dict:
+        """What the network takes of :meth:`preprocess`, as a batch of one."""
+        with self.scope():
+            return self.model.data_preprocessor(inputs, False)
+
     def scope(self):
         """Context in which the library's names are found in registries."""
         return _scope(self.config)

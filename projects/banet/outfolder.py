@@ -2,7 +2,7 @@
 
 import json
 import os
-import tempfile
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Union
 
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from .errors import BanetError
-from .files import put_whole
+from .files import open_folder, put_whole
 
 
 class OutputError(BanetError):
@@ -25,9 +25,7 @@ def make_folder(path: Path) -> None:
         OutputError: It cannot be written to.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
+        open_folder(path)
     except OSError as error:
         raise OutputError(
             f'{path} cannot be written to: {error}. Name another folder with '
@@ -69,8 +67,8 @@ class OutFolder:
     def file(self, name: str) -> Path:
         """Path of a file in it, whose folder is made."""
         path = self.path / name
-        make_folder(self.path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.is_dir():
+            make_folder(path.parent)
         return path
 
     def picture(self, name: str, image: np.ndarray) -> str:
@@ -87,11 +85,9 @@ class OutFolder:
         """
         image = Image.fromarray(labels.astype(np.uint8))
         image.putpalette(np.asarray(palette, np.uint8).flatten().tolist())
-        path = self.file(f'{name}.png')
-        with tempfile.SpooledTemporaryFile() as buffer:
+        with BytesIO() as buffer:
             image.save(buffer, 'PNG')
-            buffer.seek(0)
-            put_whole(buffer.read(), path)
+            put_whole(buffer.getvalue(), self.file(f'{name}.png'))
         return f'{name}.png'
 
     def json(self, name: str, content: Any) -> Path:

@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import tempfile
 import zipfile
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Optional, Union
 from mmengine.fileio import LocalBackend, register_backend
 
 from .errors import BanetError
-from .files import put_whole, UNFINISHED
+from .files import open_folder, put_whole, UNFINISHED
 
 # Weights and two moments of Adam: about what a checkpoint takes.
 BYTES_PER_PARAMETER = 12
@@ -60,9 +59,7 @@ def check_work_dir(path: str) -> None:
         WorkDirError: It cannot be written.
     """
     try:
-        os.makedirs(path, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
+        open_folder(path)
     except OSError as error:
         raise WorkDirError(
             f'work dir {path} cannot be written: {error}. '

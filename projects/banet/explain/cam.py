@@ -65,8 +65,7 @@ class View(nn.Module):
         self.model, self.task = predictor.model, predictor.task
         inputs = predictor.preprocess(image)
         self.shown = inputs['inputs'][0].numpy().transpose(1, 2, 0)[..., ::-1]
-        with predictor.scope():
-            data = self.model.data_preprocessor(inputs, False)
+        data = predictor.normalize(inputs)
         self.x = data['inputs'].requires_grad_()
         self._samples = data['data_samples']
 
@@ -195,6 +194,14 @@ class _Score:
         return output.scores[int(np.argmin(distance))].logit(1e-6)
 
 
+def check_method(method: str) -> None:
+    """Raise CamError if there is no such method."""
+    if method not in METHODS:
+        raise CamError(
+            f'method {method!r} is unknown: choose from {", ".join(METHODS)}.'
+        )
+
+
 def default_layer(model: nn.Module) -> str:
     """The layer that is explained if none is named: the last stage.
 
@@ -235,40 +242,35 @@ def activation_map(
             map, or the score does not depend on it.
         CamError: There is no such method, or pytorch-grad-cam is missing.
     """
-    if method not in METHODS:
-        raise CamError(
-            f'method {method!r} is unknown: choose from {", ".join(METHODS)}.'
-        )
+    check_method(method)
     module = find_layer(view.model, layer)
     library = need('pytorch_grad_cam', 'grad-cam')
     size = tuple(view.x.shape[2:])
-    _check_layer(view, module, layer, size)
     score = _Score(view, target)
+    _check_layer(
+        view, module, layer, None if method == WITHOUT_TARGET else score
+    )
     # Cloned: a layer behind may work in place.
     with getattr(library, METHODS[method])(
         view, [module], reshape_transform=lambda y: to_map(y, size).clone()
     ) as cam:
-        if cam.uses_gradients:
-            _check_gradient(view, module, score, layer)
         heat = cam(view.x, [score])[0]
     h, w = view.shown.shape[:2]
     return heat[:h, :w]
 
 
-def _record(view, module):
-    outputs = []
+def _check_layer(view, module, layer, score):
+    """Raise LayerError unless the layer gives one map, on which the score,
+    if there is one, depends: from one run of the network."""
+    outputs, size = [], tuple(view.x.shape[2:])
     hook = module.register_forward_hook(
         lambda module, args, output: outputs.append(output)
     )
     try:
-        return view(view.x), outputs
+        with torch.set_grad_enabled(score is not None):
+            result = view(view.x)
     finally:
         hook.remove()
-
-
-def _check_layer(view, module, layer, size):
-    with torch.no_grad():
-        _, outputs = _record(view, module)
     if len(outputs) != 1:
         raise LayerError(
             f'layer {layer} runs {len(outputs)} times per image: name one '
@@ -285,16 +287,15 @@ def _check_layer(view, module, layer, size):
             f'{", ".join(stages(view.model)[:-1][-2:])}.'
         )
 
-
-def _check_gradient(view, module, score, layer):
-    output, outputs = _record(view, module)
+    if score is None:
+        return
     if not isinstance(outputs[0], Tensor):
         raise LayerError(
             f'layer {layer} gives several tensors, of which gradients are '
             'not defined: name one with a single output, or take '
             f'--method {WITHOUT_TARGET}.'
         )
-    value = score(output[0])
+    value = score(result[0])
     gradient = (
         torch.autograd.grad(value, outputs[0], allow_unused=True)[0]
         if value.requires_grad and outputs[0].requires_grad

@@ -18,11 +18,11 @@ from .bridge_plots import (
 from .cam import (
     activation_map,
     CamError,
+    check_method,
     default_layer,
     default_method,
     find_targets,
     follow,
-    METHODS,
     Target,
     View,
     WITHOUT_TARGET,
@@ -117,10 +117,7 @@ def report_cam(
     """
     first = predictors[0]
     method = method or default_method(first.task)
-    if method not in METHODS:
-        raise CamError(
-            f'method {method!r} is unknown: choose from {", ".join(METHODS)}.'
-        )
+    check_method(method)
     if len({(p.task, p.classes) for p in predictors}) > 1:
         raise CamError(
             'the two models differ in task or classes: '

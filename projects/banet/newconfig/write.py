@@ -123,8 +123,7 @@ def make_config(args) -> Path:
     classes, data = TASKS[args.task].data_of(args, base)
     images = args.gpus * args.batch
     rate = base.optim_wrapper.optimizer.lr * images / batch_size(base, name)
-    head = data.pop('model', {})
-    model = Config(head) if head else Config()
+    model = Config(data.pop('model', {}))
     model.merge_from_dict(with_classes(base.model, len(classes)))
     if args.weights:
         init = dict(type='Pretrained', checkpoint=args.weights)
