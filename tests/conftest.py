@@ -1,7 +1,9 @@
-"""What several test files start from."""
+"""What the tests of several rooms start from."""
 
 import pytest
-from runs import make_digits, write_checkpoints
+from runs import make_digits, TASKS, write_checkpoints
+
+import banet
 
 
 @pytest.fixture(scope='session')
@@ -14,3 +16,12 @@ def digits(tmp_path_factory):
 def checkpoints(tmp_path_factory):
     """A checkpoint per task, as a training leaves it, of random weights."""
     return write_checkpoints(tmp_path_factory.mktemp('checkpoints'))
+
+
+@pytest.fixture(scope='module')
+def predictors(checkpoints):
+    """Those checkpoints, loaded for use, by task."""
+    return {
+        task: banet.load(config, checkpoints[task], 'cpu')
+        for task, (config, _) in TASKS.items()
+    }

@@ -7,15 +7,23 @@ from pathlib import Path
 
 import torch
 
-from banet.config import load_config
-from banet.model import build_model
+from banet.apis.config import load_config
+from banet.apis.model import build_model
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent  # of the repository
 DEMO = ROOT / 'configs' / 'demo'
+DET = DEMO / 'mask-rcnn_ba-r18_fpn_nuclei.py'
+NUCLEI = ROOT / 'data' / 'nuclei_mini'
+VAL = NUCLEI / 'images' / 'val'
+IMAGES = [
+    str(VAL / f'{name}.png')
+    for name in ('003cee89357d9fe1', '3b957237bc1e0974')
+]
+IMAGE = IMAGES[0]
 # Two iterations on small images, then a validation on two images.
 SHORT = {
     'mmdet': (
-        DEMO / 'mask-rcnn_ba-r18_fpn_nuclei.py',
+        DET,
         [
             'train_cfg.max_epochs={}',
             'train_cfg.val_interval=1',
@@ -52,24 +60,31 @@ SHORT = {
 }
 
 
-def run(*command):
+def run(*command, cwd=ROOT):
     """Run a command as in an activated environment."""
     path = f'{Path(sys.executable).parent}:{os.environ["PATH"]}'
     return subprocess.run(
         [str(word) for word in command],
-        cwd=ROOT,
+        cwd=cwd,
         env={**os.environ, 'PATH': path},
         capture_output=True,
         text=True,
     )
 
 
-def python(script, *args):
-    return run(sys.executable, script, *args)
+def python(script, *args, **kwargs):
+    return run(sys.executable, script, *args, **kwargs)
 
 
-def tool(name, *args):
-    return python(ROOT / 'tools' / name, *args)
+def tool(name, *args, **kwargs):
+    return python(ROOT / 'tools' / name, *args, **kwargs)
+
+
+def written(folder, text):
+    """A config of that text."""
+    path = folder / 'config.py'
+    path.write_text(text)
+    return path
 
 
 def make_digits(root, per_class=1):
@@ -99,7 +114,7 @@ def short_run(scope, digits, length):
 # task -> its demo config, names of the classes
 TASKS = {
     'cls': (DEMO / 'ba-resnet18_digits.py', tuple('0123456789')),
-    'det': (DEMO / 'mask-rcnn_ba-r18_fpn_nuclei.py', ('nucleus',)),
+    'det': (DET, ('nucleus',)),
     'seg': (DEMO / 'upernet_ba-r18_nuclei.py', ('background', 'nucleus')),
 }
 PLAIN = DEMO / 'resnet18_digits.py'  # beside 'cls', to compare with

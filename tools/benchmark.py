@@ -11,17 +11,10 @@ and weights, with which detectors' heads do not all have the same work.
 Backbones need no compiled ops of mmcv's.
 """
 
-from banet.benchmark import (
-    NETWORKS,
-    plot,
-    table,
-    write_json,
-)
-from banet.benchmark import (
-    run as compare,
-)
+from banet.benchmark import NETWORKS, plot, table, write_json
+from banet.benchmark import run as compare
 from banet.benchmark.report import check_writable
-from banet.cli import make_parser, run
+from banet.utils.cli import make_parser, run
 
 
 def options():

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
-from banet.cli import make_parser, run
-from banet.config import load_config
-from banet.datacheck import check_data
-from banet.outfolder import make_folder
+from banet.apis.config import load_config
+from banet.data import check_data
+from banet.utils.cli import make_parser, run
+from banet.utils.outfolder import make_folder
 
 
 def main(args):

@@ -6,8 +6,8 @@ Reads the authors' three formats, torchvision's, timm's and OpenMMLab's, as
 .pth or .safetensors, and prints what it recognised.
 """
 
-from banet.checkpoint import convert
-from banet.cli import add_trust, make_parser, run
+from banet.checkpoint.convert import convert
+from banet.utils.cli import add_trust, make_parser, run
 
 
 def options():

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import torch
 
-from banet.cli import add_model, make_parser, run
-from banet.config import load_config
-from banet.files import check_target, CheckpointError, write
-from banet.model import deployable, load_model
+from banet.apis.config import load_config
+from banet.apis.model import deployable, load_model
+from banet.checkpoint.files import write
+from banet.utils.cli import add_model, make_parser, run
+from banet.utils.errors import CheckpointError
+from banet.utils.files import check_target
 
 TOLERANCE = 1e-4  # relative, float32; a wrong fold is off by far more
 

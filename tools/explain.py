@@ -13,12 +13,12 @@ takes --help.
 import sys
 from pathlib import Path
 
-from banet.cli import add_model, make_parser, run
+from banet.apis.inference import load
+from banet.data.sources import open_source
 from banet.explain.cam import METHODS
 from banet.explain.report import report_bridge, report_cam, report_features
-from banet.inference import load
-from banet.outfolder import OutFolder
-from banet.sources import open_source
+from banet.utils.cli import add_model, make_parser, run
+from banet.utils.outfolder import OutFolder
 
 
 def bridge(args, predictor, source, out):

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from matplotlib import cbook
 
-from banet.cli import add_model, make_parser, run
-from banet.export import export
-from banet.inference import load, read_image
+from banet.apis.export import export
+from banet.apis.inference import load
+from banet.apis.predictor import read_image
+from banet.utils.cli import add_model, make_parser, run
 
 # A photograph that comes with matplotlib.
 PHOTOGRAPH = 'grace_hopper.jpg'

@@ -9,10 +9,10 @@ mmengine.
 
 import torch
 
-from banet.cli import make_parser, run
-from banet.complexity import Counted, macs_by_module, parameters
-from banet.config import ConfigError, load_config
-from banet.model import build_model
+from banet.apis.config import ConfigError, load_config
+from banet.apis.model import build_model
+from banet.benchmark.complexity import Counted, macs_by_module, parameters
+from banet.utils.cli import make_parser, run
 
 SHAPES = dict(mmpretrain=(224, 224), mmdet=(800, 1344), mmseg=(512, 512))
 STRIDE = 32

@@ -3,8 +3,8 @@
 python tools/inspect_checkpoint.py FILE [--trust]
 """
 
-from banet.checkpoint import open_checkpoint
-from banet.cli import add_trust, make_parser, run
+from banet.checkpoint.formats import open_checkpoint
+from banet.utils.cli import add_trust, make_parser, run
 
 
 def main(args):

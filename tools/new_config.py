@@ -14,8 +14,8 @@ folder with train/CLASS and val/CLASS.
 
 from pathlib import Path
 
-from banet.cli import make_parser, run
 from banet.newconfig import make_config
+from banet.utils.cli import make_parser, run
 
 
 def main(args):

@@ -8,9 +8,9 @@ one picture, DIR/curves.png.
 
 from pathlib import Path
 
-from banet.cli import make_parser, run
-from banet.curves import plot_runs, read_run
-from banet.outfolder import OutFolder
+from banet.engine.curves import plot_runs, read_run
+from banet.utils.cli import make_parser, run
+from banet.utils.outfolder import OutFolder
 
 
 def main(args):

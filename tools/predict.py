@@ -11,11 +11,11 @@ code is 1 if some of the images could not be read; they are listed.
 import sys
 from pathlib import Path
 
-from banet.cli import add_model, make_parser, run
-from banet.inference import load
-from banet.outfolder import OutFolder
-from banet.predictions import predict_to
-from banet.sources import open_source
+from banet.apis.inference import load
+from banet.apis.predictions import predict_to
+from banet.data.sources import open_source
+from banet.utils.cli import add_model, make_parser, run
+from banet.utils.outfolder import OutFolder
 
 
 def main(args):

@@ -8,8 +8,8 @@ downloaded. They become 32x32 PNGs in train/<digit>/ and, every fifth one, in
 val/<digit>/.
 """
 
+import argparse
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -37,4 +37,6 @@ def main(root):
 
 
 if __name__ == '__main__':
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else 'data/digits'))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('folder', nargs='?', default='data/digits')
+    main(Path(parser.parse_args().folder))

@@ -3,7 +3,7 @@
 The config's default_scope (mmpretrain, mmdet or mmseg) picks the library.
 """
 
-from banet.launch import main
+from banet.engine.launch import main
 
 if __name__ == '__main__':
     main('test.py')

@@ -10,11 +10,13 @@ from .version import __version__
 
 # `python -m banet.doctor` runs where nothing of this can be imported.
 if 'banet.doctor' not in sys.orig_argv:
-    from .compat import check_environment
+    from .utils.compat import check_environment
 
     check_environment()  # before any import that needs these packages
 
-    from .attention import BridgeAttentionV1, BridgeAttentionV2
+    from .apis.inference import load
+    from .apis.predictor import Predictor
+    from .apis.zoo import features, list_models
     from .backbones import (
         BABasicBlock,
         BABottleneck,
@@ -30,13 +32,12 @@ if 'banet.doctor' not in sys.orig_argv:
         BAResNeXtBottleneck,
         BASwinTransformer,
     )
-    from .block import BridgeMixin
-    from .checkpoint import load_weights
-    from .files import CheckpointError
-    from .hooks import BridgeStatsHook, TensorBoardHook
-    from .inference import load, Predictor
-    from .residual import ConvNormBridge
-    from .zoo import features, list_models
+    from .bridge.attention import BridgeAttentionV1, BridgeAttentionV2
+    from .bridge.block import BridgeMixin
+    from .bridge.residual import ConvNormBridge
+    from .checkpoint.convert import load_weights
+    from .engine.hooks import BridgeStatsHook, TensorBoardHook
+    from .utils.errors import CheckpointError
 
 __all__ = [
     'BABasicBlock',

@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.metadata import distributions
 from importlib.util import find_spec
 
-from .compat import numbers, PIP, REQUIREMENTS
+from .utils.compat import numbers, PIP, REQUIREMENTS
 
 PYTHONS = (3, 10), (3, 13)  # first that fits, first that does not
 # module -> distributions that provide it: the original, the maintained fork
@@ -51,9 +51,9 @@ class Finding:
     remedy: str = ''
 
 
-def installed() -> dict:
+def installed() -> dict[str, str]:
     """Versions of all installed distributions, by name in lower case."""
-    found = {}
+    found: dict[str, str] = {}
     for distribution in distributions():
         name = (distribution.metadata['Name'] or '').lower().replace('_', '-')
         found.setdefault(name, distribution.version)  # the first one counts

@@ -7,9 +7,9 @@ from mmcv.cnn import fuse_conv_bn
 from mmengine.model import BaseModule, PretrainedInit
 from torch import nn
 
-from ..block import BridgeMixin
-from ..deploy import check_foldable
-from ..loading import LoadingMixin
+from ..bridge.block import BridgeMixin
+from ..bridge.deploy import check_foldable
+from .loading import LoadingMixin
 
 
 class BridgedBackbone(LoadingMixin):
@@ -54,7 +54,7 @@ class BridgedBackbone(LoadingMixin):
         """Take the exact inference form: norms fused, attention folded.
 
         Computes what eval mode does; there is no way back. See
-        :meth:`banet.block.BridgeMixin.switch_to_deploy`.
+        :meth:`banet.BridgeMixin.switch_to_deploy`.
 
         Raises:
             ValueError: A batch norm has no running statistics or weights.

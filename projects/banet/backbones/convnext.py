@@ -5,10 +5,10 @@ from typing import Optional
 from mmengine.registry import MODELS
 from mmpretrain.models.backbones.convnext import ConvNeXt, ConvNeXtBlock
 
-from ..block import BridgeMixin
-from ..names import rename
-from ..ops import spatial_mean
+from ..bridge.block import BridgeMixin
+from ..bridge.ops import spatial_mean
 from .base import BridgedBackbone, check_arch, check_frozen
+from .names import rename
 
 OFFICIAL = (
     (r'^(stages\.\d\.\d+)\.dwconv\.', r'\1.depthwise_conv.'),
@@ -39,7 +39,7 @@ class BAConvNeXtBlock(BridgeMixin, ConvNeXtBlock):
     ``pointwise_conv2`` (C). The gate multiplies the last one, before layer
     scale and stochastic depth.
 
-    Args: those of :class:`banet.block.BridgeMixin`.
+    Args: those of :class:`banet.BridgeMixin`.
 
     Source: our reading.
     """

@@ -10,7 +10,7 @@ from mmpretrain.models.backbones.efficientnet import (
 from mmpretrain.models.backbones.efficientnet_v2 import EfficientNetV2
 from mmpretrain.models.utils import InvertedResidual
 
-from ..block import BridgeMixin
+from ..bridge.block import BridgeMixin
 from .base import check_arch
 from .inverted_residual import BAMBConv, InvertedResiduals
 

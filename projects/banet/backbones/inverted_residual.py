@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from mmpretrain.models.utils import InvertedResidual
 
-from ..block import BridgeMixin
-from ..ops import spatial_mean
+from ..bridge.block import BridgeMixin
+from ..bridge.ops import spatial_mean
 from .base import BridgedBackbone
 
 
@@ -19,7 +19,7 @@ class BAInvertedResidual(BridgeMixin, InvertedResidual):
     the place of squeeze-and-excitation (SE). Blocks without an expansion
     have nothing to bridge and keep their SE.
 
-    Args: those of :class:`banet.block.BridgeMixin`.
+    Args: those of :class:`banet.BridgeMixin`.
 
     Source: the reference code of arXiv 2112.04150.
     """
@@ -27,7 +27,7 @@ class BAInvertedResidual(BridgeMixin, InvertedResidual):
     gates_before_act: bool  # of the depthwise conv
 
     def bridge(self, attention, norm_cfg, warm_start=True):
-        """See :meth:`banet.block.BridgeMixin.bridge`."""
+        """See :meth:`banet.BridgeMixin.bridge`."""
         super().bridge(attention, norm_cfg, warm_start)
         if self.attention is not None and self.with_se:
             del self.se

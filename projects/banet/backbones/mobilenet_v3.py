@@ -6,13 +6,13 @@ from mmengine.registry import MODELS
 from mmpretrain.models.backbones.mobilenet_v3 import MobileNetV3
 from mmpretrain.models.utils import InvertedResidual
 
-from ..names import rename
 from .base import check_arch
 from .inverted_residual import (
     BAMobileBlock,
     InvertedResiduals,
     name_torchvision_blocks,
 )
+from .names import rename
 
 TORCHVISION = (
     (r'^features\.(\d+)\.', r'layer\1.'),

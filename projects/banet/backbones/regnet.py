@@ -3,8 +3,8 @@
 from mmengine.registry import MODELS
 from mmpretrain.models.backbones.regnet import RegNet
 
-from ..names import rename
 from .base import check_arch
+from .names import rename
 from .resnet import ResidualStages
 from .resnext import BAResNeXtBottleneck
 

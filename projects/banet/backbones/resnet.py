@@ -11,8 +11,8 @@ from mmpretrain.models.backbones.resnet import (
     ResNetV1d,
 )
 
-from .. import names
-from ..residual import ConvNormBridge
+from ..bridge.residual import ConvNormBridge
+from . import names
 from .base import BridgedBackbone, check_frozen
 
 
@@ -92,12 +92,12 @@ class BAResNet(ResidualStages, ResNet):
     Args:
         depth (int): 18, 34, 50, 101 or 152.
         attention (dict | None): Config of the attention of every block, see
-            :class:`banet.block.BridgeMixin`; None gives the plain ResNet.
+            :class:`banet.BridgeMixin`; None gives the plain ResNet.
             Its ``norm_cfg`` defaults to the backbone's.
             Defaults to ``dict(type='BridgeAttentionV2', ratio=16)``.
         warm_start (bool): Make weights without attention, those of a plain
             ResNet, give exactly that ResNet: see
-            :meth:`banet.block.BridgeMixin.takes_warm_start`. Defaults to True.
+            :meth:`banet.BridgeMixin.takes_warm_start`. Defaults to True.
         contract_dilation (bool): Halve the dilation of the first block of
             every dilated stage, as mmseg's ResNet does. Defaults to False.
         zero_init_residual (bool): Start the last norm of every block at zero.

@@ -3,7 +3,7 @@
 from mmengine.registry import MODELS
 from mmpretrain.models.backbones.resnext import Bottleneck, ResNeXt
 
-from ..residual import ConvNormBridge
+from ..bridge.residual import ConvNormBridge
 from .resnet import BAResNet
 
 

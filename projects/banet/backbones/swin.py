@@ -11,10 +11,10 @@ from mmpretrain.models.backbones.swin_transformer import (
 )
 from torch import nn
 
-from ..block import BridgeMixin
-from ..names import rename
-from ..ops import gated_add
+from ..bridge.block import BridgeMixin
+from ..bridge.ops import gated_add
 from .base import BridgedBackbone, check_arch, check_frozen
+from .names import rename
 
 # Names of the official code, but for its four stages' own (layers.0 ...).
 OFFICIAL = (
@@ -61,13 +61,13 @@ class BASwinBlock(BridgeMixin, SwinBlock):
     before stochastic depth. The gate multiplies the FFN's output before its
     shortcut is added.
 
-    Args: those of :class:`banet.block.BridgeMixin`.
+    Args: those of :class:`banet.BridgeMixin`.
 
     Source: our reading.
     """
 
     def bridge(self, attention, norm_cfg, warm_start=True):
-        """See :meth:`banet.block.BridgeMixin.bridge`."""
+        """See :meth:`banet.BridgeMixin.bridge`."""
         super().bridge(attention, norm_cfg, warm_start)
         # What is dropped from the sum is bridged all the same.
         self.attn_drop_path, self.attn.drop = self.attn.drop, nn.Identity()

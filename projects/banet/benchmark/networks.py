@@ -11,10 +11,10 @@ from mmpretrain.models.backbones import ResNet, SEResNet
 from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d
 
+from ..apis.config import load_config
+from ..apis.model import build_model
 from ..backbones import BAResNet, BAResNeXt, BridgedBackbone
-from ..config import load_config
-from ..errors import BanetError
-from ..model import build_model
+from ..utils.errors import BanetError
 
 V1 = dict(type='BridgeAttentionV1')
 V2 = dict(type='BridgeAttentionV2')
@@ -53,10 +53,9 @@ class StraightBlock(nn.Module):
 def straight(**kwargs) -> nn.Module:
     """BAv2 of :class:`StraightBlock`."""
     model = BAResNet(**kwargs)
-    for name in model.res_layers:
-        stage = getattr(model, name)
-        for i, block in enumerate(stage):
-            stage[i] = StraightBlock(block)
+    for name, block in list(model.blocks()):
+        stage, _, number = name.rpartition('.')
+        setattr(model.get_submodule(stage), number, StraightBlock(block))
     return model
 
 

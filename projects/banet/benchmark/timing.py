@@ -14,7 +14,7 @@ from statistics import median, quantiles
 
 import torch
 
-from ..complexity import Counted, macs_by_module, parameters
+from .complexity import Counted, macs_by_module, parameters
 from .networks import BenchmarkError, build
 from .report import machine
 from .work import draw, graphed, step
@@ -125,7 +125,7 @@ def time_networks(args: Namespace, batch: int, size: tuple[int, int]) -> dict:
             steps[name](draw(args, batch, size))
         if args.cuda_graph:
             steps[name] = graphed(steps[name], draw(args, batch, size))
-    times = {name: [] for name in steps}
+    times: dict[str, list[float]] = {name: [] for name in steps}
     order = list(steps)
     for i in range(args.repeats):
         x = draw(args, batch, size)
@@ -190,7 +190,7 @@ def _synchronize(device):
 
 
 def _macs(model, size):
-    """Of one image, see :class:`banet.complexity.Counted`."""
+    """Of one image, see :class:`banet.benchmark.complexity.Counted`."""
     training = model.training
     x = torch.zeros(1, 3, *size, device=next(model.parameters()).device)
     macs = macs_by_module(Counted(model).eval(), x)['']

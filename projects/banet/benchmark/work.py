@@ -109,12 +109,10 @@ def step(model: nn.Module, args: Namespace) -> Callable:
 
 def collate(samples: list[dict]) -> dict:
     """A batch as the libraries' data loaders give it."""
-    if DefaultScope.get_current_instance().scope_name == 'mmpretrain':
-        inputs = torch.stack([sample['inputs'] for sample in samples])
-    else:
-        inputs = [sample['inputs'] for sample in samples]
+    images = [sample['inputs'] for sample in samples]
+    scope = DefaultScope.get_current_instance().scope_name
     return dict(
-        inputs=inputs,
+        inputs=torch.stack(images) if scope == 'mmpretrain' else images,
         data_samples=[sample['data_samples'] for sample in samples],
     )
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from torch import nn
 
-from ..attention import BridgeAttention
-from ..block import BridgeMixin
-from ..deploy import FoldedAttention
-from ..errors import BanetError
+from ..bridge.attention import BridgeAttention
+from ..bridge.block import bridges, stage_of
+from ..bridge.deploy import FoldedAttention
+from ..utils.errors import BanetError
 
 
 class BridgeError(BanetError):
@@ -39,23 +39,6 @@ class Selection:
     a: float
     norm: float
     effective: float
-
-
-def bridges(model: nn.Module) -> Iterator[tuple[str, str, nn.Module]]:
-    """Stage, name and attention of every block that has one, in order."""
-    backbone = getattr(model, 'backbone', model)
-    for name, block in backbone.named_modules():
-        if isinstance(block, BridgeMixin) and block.attention is not None:
-            yield stage_of(name), name, block.attention
-
-
-def stage_of(block: str) -> str:
-    """Name of the stage in which a block of that name stands.
-
-    ``layer1.0`` is in ``layer1``, ``stages.2.blocks.3`` in ``stages.2``; what
-    stands in no stage, as MobileNetV3's blocks, in ``backbone``.
-    """
-    return block.rpartition('.')[0].removesuffix('.blocks') or 'backbone'
 
 
 def selection(model: nn.Module) -> list[Selection]:

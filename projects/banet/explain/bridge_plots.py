@@ -5,9 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..outfolder import OutFolder
-from .bridge import Gates, Selection
-from .figure import (
+from ..utils.figure import (
     COLOUR_MAP,
     COLOURS,
     make_figure,
@@ -16,6 +14,8 @@ from .figure import (
     save_csv,
     tidy,
 )
+from ..utils.outfolder import OutFolder
+from .bridge import Gates, Selection
 
 CHANNELS = 12  # shown per figure
 CLASSES = 20
@@ -27,12 +27,12 @@ def plot_selection(rows: list[Selection], out: OutFolder) -> list[Path]:
     A column per stage, blocks from left to right as they follow each other.
     """
     table = [asdict(row) for row in rows]
-    total = {}
+    total: dict[str, float] = {}
     for row in rows:
         total[row.block] = total.get(row.block, 0) + row.effective
-    for line in table:
+    for entry in table:
         # Of the block's sum, so that blocks can be compared.
-        line['share'] = line['effective'] / total[line['block']]
+        entry['share'] = entry['effective'] / total[entry['block']]
     stages = list(dict.fromkeys(row.stage for row in rows))
     quantities = [
         ('a', 'selection weight $a_i$'),
@@ -207,7 +207,7 @@ def plot_profiles(
     has, for the last block of each stage, the channels whose means differ
     most between the classes.
     """
-    count = {}
+    count: dict[str, int] = {}
     for classes in labels:
         for name in classes:
             count[name] = count.get(name, 0) + 1

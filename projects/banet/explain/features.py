@@ -9,9 +9,9 @@ import torch
 from mmengine.visualization import Visualizer
 from torch import Tensor
 
-from .cam import View
-from .figure import COLOUR_MAP
+from ..utils.figure import COLOUR_MAP
 from .layers import find_layer, LayerError, to_map
+from .targets import View
 
 
 def feature_maps(view: View, layers: list[str]) -> dict[str, Tensor]:
@@ -25,7 +25,9 @@ def feature_maps(view: View, layers: list[str]) -> dict[str, Tensor]:
 
         def keep(module, args, output, name=name):
             try:
-                found[name] = to_map(output, tuple(view.x.shape[2:]))
+                # Cloned: a layer behind may work in place.
+                size = tuple(view.x.shape[2:])
+                found[name] = to_map(output, size).clone()
             except LayerError as error:
                 raise LayerError(f'layer {name}: {error}') from error
 

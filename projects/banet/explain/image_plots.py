@@ -2,21 +2,25 @@
 
 import textwrap
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
+from matplotlib.axes import Axes
 
-from ..outfolder import OutFolder
-from .cam import Target
+from ..utils.figure import COLOUR_MAP, COLOURS, make_figure, save
+from ..utils.outfolder import OutFolder
 from .features import draw, strongest
-from .figure import COLOUR_MAP, COLOURS, make_figure, save
+from .targets import Target
 
 SIDE = 2.6  # inches of a picture
+# What is explained and its map (h, w); None where it is not found.
+Found = Optional[tuple[Target, np.ndarray]]
 
 
 def plot_cam(
     name: str,
     shown: np.ndarray,
-    rows: list[tuple[str, list]],
+    rows: list[tuple[str, list[Found]]],
     columns: list[str],
     out: OutFolder,
 ) -> Path:
@@ -60,7 +64,7 @@ def plot_cam(
             axes.set_xlabel(', '.join(notes), fontsize=9)
         for axes, entry in zip(line, [found[0], *found]):
             if entry and entry[0].box is not None:
-                _draw_box(axes, entry[0], w, h)
+                _draw_box(axes, entry[0].box, w, h)
     for axes, title in zip(grid[0], ['image', *columns]):
         axes.set_title(title, fontsize=9)
     for axes in grid.flat:
@@ -75,8 +79,8 @@ def plot_cam(
     return save(figure, out, name)
 
 
-def _draw_box(axes, target: Target, w, h):
-    x1, y1, x2, y2 = target.box * [w, h, w, h]
+def _draw_box(axes: Axes, box: np.ndarray, w: int, h: int) -> None:
+    x1, y1, x2, y2 = box * [w, h, w, h]
     axes.plot(
         [x1, x2, x2, x1, x1],
         [y1, y1, y2, y2, y1],

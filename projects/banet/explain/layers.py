@@ -4,7 +4,7 @@ from difflib import get_close_matches
 
 from torch import nn, Tensor
 
-from ..errors import BanetError
+from ..utils.errors import BanetError
 
 
 class LayerError(BanetError):

@@ -1,13 +1,15 @@
 """The reports of tools/explain.py: figures and tables, written one by one."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Union
 
 from rich.progress import track
 
-from ..inference import Predictor
-from ..outfolder import OutFolder
+from ..apis.predictor import Predictor
+from ..data.sources import Images, Video
+from ..utils.outfolder import OutFolder
 from .bridge import record_gates, selection
 from .bridge_plots import (
     plot_channels,
@@ -21,21 +23,18 @@ from .cam import (
     check_method,
     default_layer,
     default_method,
-    find_targets,
-    follow,
-    Target,
-    View,
     WITHOUT_TARGET,
 )
 from .features import feature_maps
 from .image_plots import panel_title, plot_cam, plot_features
 from .layers import find_layer, stages
+from .targets import find_targets, follow, Target, View
 
 
 def report_bridge(
     predictor: Predictor,
     out: OutFolder,
-    source=None,
+    source: Union[Images, Video, None] = None,
     batch_size: int = 1,
     score: float = 0.3,
 ) -> Iterator[Path]:
@@ -60,10 +59,7 @@ def report_bridge(
     if source is None:
         return
     labels = []
-    if predictor.task == 'seg':
-        # One gate per image, where the config would slide a window over it.
-        predictor.model.test_cfg.mode = 'whole'
-    with record_gates(predictor.model) as gates:
+    with _whole_images(predictor), record_gates(predictor.model) as gates:
         images = (image for _, _, image in source)
         samples = predictor.samples(images, batch_size)
         for sample in track(samples, 'Gates', total=len(source)):
@@ -72,6 +68,21 @@ def report_bridge(
         yield from plot_gates(gates, out)
         yield from plot_channels(gates, out)
         yield from plot_profiles(gates, labels, out)
+
+
+@contextmanager
+def _whole_images(predictor):
+    """One gate per image, where a segmentor would slide a window over it."""
+    test_cfg = getattr(predictor.model, 'test_cfg', None)
+    if predictor.task != 'seg' or test_cfg is None:
+        yield
+        return
+    mode = test_cfg.mode
+    test_cfg.mode = 'whole'
+    try:
+        yield
+    finally:
+        test_cfg.mode = mode
 
 
 def _classes(predictor, sample, score):
@@ -84,7 +95,7 @@ def _classes(predictor, sample, score):
 
 def report_cam(
     predictors: Sequence[Predictor],
-    source,
+    source: Union[Images, Video],
     out: OutFolder,
     layer: Optional[str] = None,
     method: Optional[str] = None,
@@ -126,7 +137,9 @@ def report_cam(
             )
             + '. Side by side stand models that were trained on the same.'
         )
-    wanted = classes and [_label(first, name) for name in classes]
+    wanted = (
+        None if classes is None else [_label(first, name) for name in classes]
+    )
     layers = [layer or default_layer(p.model) for p in predictors]
     for predictor, name in zip(predictors, layers):
         find_layer(predictor.model, name)
@@ -140,21 +153,22 @@ def report_cam(
             targets = [Target()]
         else:
             targets = find_targets(views[0], wanted, most, score)
-        found = [targets]
+        found: list[Sequence[Optional[Target]]] = [targets]
         for view in views[1:]:
             found.append(
                 targets if method == WITHOUT_TARGET else follow(view, targets)
             )
         rows = [
             (
-                _title(first, targets[i]),
+                _title(first, target),
                 [
-                    own[i]
-                    and (own[i], activation_map(view, own[i], layer, method))
-                    for view, own, layer in zip(views, found, layers)
+                    None
+                    if own is None
+                    else (own, activation_map(view, own, layer, method))
+                    for view, own, layer in zip(views, owns, layers)
                 ],
             )
-            for i in range(len(targets))
+            for target, owns in zip(targets, zip(*found))
         ]
         if rows:
             yield plot_cam(name, views[0].shown, rows, columns, out)
@@ -177,7 +191,7 @@ def _title(predictor, target):
 
 def report_features(
     predictor: Predictor,
-    source,
+    source: Union[Images, Video],
     out: OutFolder,
     layers: Optional[list[str]] = None,
     channels: int = 4,

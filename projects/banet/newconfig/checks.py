@@ -1,15 +1,40 @@
-"""Looks at a user's files before a config is written for them."""
+"""What is wrong with a user's files, before a config is written for them."""
 
-from collections import Counter
+from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Optional
 
-from ..errors import BanetError
-from ..loading import shorten
-from ..sources import IMAGES
+from ..data.report import NOTE, Problem
+from ..utils.errors import BanetError
+from ..utils.text import shorten
 
 
 class NewConfigError(BanetError):
     """Why no config was written, with the remedy."""
+
+
+def refuse(
+    problems: Iterable[Problem],
+    option: str,
+    kinds: Optional[Collection[str]] = None,
+) -> None:
+    """Raise NewConfigError for the first problem that stops a training.
+
+    Args:
+        problems (Iterable[Problem]): Of the files that an option names.
+        option (str): The command line's name for them.
+        kinds (Collection[str] | None): Those that are refused; None: all but
+            notes. Defaults to None.
+    """
+    for problem in problems:
+        stops = (
+            problem.severity != NOTE
+            if kinds is None
+            else problem.kind in kinds
+        )
+        if stops:
+            text = problem.text or problem.kind
+            raise NewConfigError(f'{option} {problem.where} {text}.')
 
 
 def check_folder(path, option: str) -> Path:
@@ -23,34 +48,6 @@ def check_folder(path, option: str) -> Path:
     if not Path(path).is_dir():
         raise NewConfigError(f'{option} {path} is no folder.')
     return Path(path)
-
-
-def images_in(folder: Path, option: str) -> list[Path]:
-    """The images right in a folder.
-
-    Raises:
-        NewConfigError: There are none.
-    """
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGES)
-    if not found:
-        raise NewConfigError(f'{option} {folder} holds no image.')
-    return found
-
-
-def suffix_of(paths: list[Path], option: str) -> str:
-    """The suffix that all files have, as mmseg needs it.
-
-    Raises:
-        NewConfigError: They have several.
-    """
-    suffixes = Counter(path.suffix for path in paths)
-    if len(suffixes) > 1:
-        raise NewConfigError(
-            f'{option} {paths[0].parent} mixes '
-            + ', '.join(f'{n} {s}' for s, n in suffixes.items())
-            + ': mmseg takes one suffix per data set, so convert the others.'
-        )
-    return next(iter(suffixes))
 
 
 def check_same(ours: list, theirs: list, what: str) -> None:

@@ -1,22 +1,17 @@
 """Classification: a folder per class, in train/ and val/."""
 
-from .checks import check_folder, check_same, images_in, NewConfigError
+from ..data.folders import check_class_folders, class_folders
+from .checks import check_folder, check_same, refuse
 
 
-def classes_in(folder) -> list[str]:
+def classes_in(folder, option: str) -> list[str]:
     """Names of the classes: the sorted names of the folders.
 
     Raises:
         NewConfigError: There are less than two, or one holds no image.
     """
-    found = sorted(p for p in folder.iterdir() if p.is_dir())
-    if len(found) < 2:
-        raise NewConfigError(
-            f'{folder} holds {len(found)} folders: it needs one per class.'
-        )
-    for path in found:
-        images_in(path, 'the class folder')
-    return [path.name for path in found]
+    refuse(check_class_folders(folder), option)
+    return [path.name for path in class_folders(folder)]
 
 
 def data_of(args, base) -> tuple[list[str], dict]:
@@ -26,8 +21,8 @@ def data_of(args, base) -> tuple[list[str], dict]:
         split: check_folder(root / split, f'{split}/ of --data')
         for split in ('train', 'val')
     }
-    classes = classes_in(splits['train'])
-    check_same(classes, classes_in(splits['val']), 'the classes')
+    classes = classes_in(splits['train'], '--data')
+    check_same(classes, classes_in(splits['val'], '--data'), 'the classes')
     topk = (1, 5) if len(classes) > 5 else (1,)
 
     def dataset(loader, split):

@@ -3,18 +3,15 @@
 import copy
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+from ..data.folders import check_pairs, images_in
+from ..data.labels import check_label
+from ..utils.colours import palette
+from .checks import check_folder, NewConfigError, refuse
 
-from ..colours import palette
-from ..loading import shorten
-from .checks import check_folder, images_in, NewConfigError, suffix_of
-
-IGNORED = 255
 LOOKED_AT = 50  # label images; tools/check_data.py reads all
 
 
-def read_classes(path) -> tuple[list[str], list]:
+def read_classes(path) -> tuple[list[str], list[tuple[int, int, int]]]:
     """Names and colours, a line per class: a name, or a name and R G B.
 
     Raises:
@@ -37,63 +34,42 @@ def read_classes(path) -> tuple[list[str], list]:
         coloured = all(word.isdigit() for word in (r, g, b))
         name = ' '.join(filter(None, words)) if coloured else line
         names.append(name)
-        colours.append((int(r), int(g), int(b)) if coloured else None)
+        if coloured:
+            colours.append((int(r), int(g), int(b)))
     if len(names) < 2 or len(set(names)) < len(names):
         raise NewConfigError(
             f'--classes {path} has {len(names)} names, '
             f'{len(set(names))} of them different: write at least two, each '
             'once.'
         )
-    if None in colours:
+    if len(colours) < len(names):
         colours = palette(len(names))
     return names, colours
 
 
-def check_pairs(images, labels, classes: list[str], option: str):
+def suffixes_of(images, labels, classes: list[str], option: str):
     """Suffixes of images and labels, which must belong together.
 
     Raises:
         NewConfigError: An image has no label PNG, or a label no class.
     """
-    images = images_in(check_folder(images, option), option)
-    folder = check_folder(labels, option.replace('data', 'labels'))
-    files = images_in(folder, option.replace('data', 'labels'))
-    suffixes = suffix_of(images, option), suffix_of(files, '--labels')
-    lost = sorted({p.stem for p in images} - {p.stem for p in files})
-    if lost:
-        raise NewConfigError(
-            f'{len(lost)} of {len(images)} images have no label of the same '
-            f'name in {folder}: {shorten(lost)}.'
-        )
-    for file in files[:LOOKED_AT]:
-        try:
-            labels = np.asarray(Image.open(file))
-        except OSError as error:
-            raise NewConfigError(f'{file} cannot be read: {error}') from error
-        if labels.ndim != 2:
-            raise NewConfigError(
-                f'{file} has {labels.shape[-1]} channels: a label PNG has '
-                'one, whose values are the classes.'
-            )
-        values = np.unique(labels)
-        strange = [v for v in values.tolist() if len(classes) <= v != IGNORED]
-        if strange:
-            raise NewConfigError(
-                f'{file} has the values {shorten(map(str, strange))}, but '
-                f'there are {len(classes)} classes: labels are 0 to '
-                f'{len(classes) - 1}, and {IGNORED} for pixels to ignore.'
-            )
-    return suffixes
+    images = check_folder(images, option)
+    labels = check_folder(labels, option.replace('data', 'labels'))
+    refuse(check_pairs(images, labels), option)
+    for file in images_in(labels)[:LOOKED_AT]:
+        problems, _ = check_label(str(file), None, len(classes), {})
+        refuse(problems, option.replace('data', 'labels'))
+    return images_in(images)[0].suffix, images_in(labels)[0].suffix
 
 
 def data_of(args, base) -> tuple[list[str], dict]:
     """Classes, and what the config says of the data."""
     classes, colours = read_classes(args.classes)
-    suffixes = check_pairs(args.data, args.labels, classes, '--data')
+    suffixes = suffixes_of(args.data, args.labels, classes, '--data')
     val = args.data, args.labels
     if args.val_data:
         val = args.val_data, args.val_labels
-        if suffixes != check_pairs(*val, classes, '--val-data'):
+        if suffixes != suffixes_of(*val, classes, '--val-data'):
             raise NewConfigError(
                 'images and labels of training and validation must have the '
                 'same suffixes.'

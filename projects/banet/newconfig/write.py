@@ -3,12 +3,13 @@
 import os
 import re
 from pathlib import Path
+from typing import Optional
 
 from mmengine.config import Config
 
-from ..config import load_config
-from ..files import check_target, put_whole
-from ..zoo import find_config, list_models
+from ..apis.config import load_config
+from ..apis.zoo import find_config, list_models
+from ..utils.files import check_target, put_whole
 from . import cls, det, seg
 from .checks import NewConfigError
 
@@ -17,7 +18,7 @@ TASKS = dict(cls=cls, det=det, seg=seg)
 PREFERRED = ('_1x_', '-20k_', '_8xb32_', '-80k_ade', '-160k_')
 
 
-def find_base(task: str, model: str, depth: str) -> str:
+def find_base(task: str, model: str, depth: Optional[str]) -> str:
     """Name of the config to inherit.
 
     Args:
@@ -98,8 +99,9 @@ def batch_size(base, name: str) -> int:
     """Images per iteration that the learning rate of ``base`` is made for."""
     if 'auto_scale_lr' in base:
         return base.auto_scale_lr.base_batch_size
-    gpus, images = map(int, re.search(r'_(\d+)xb(\d+)', name).groups())
-    return gpus * images
+    found = re.search(r'_(\d+)xb(\d+)', name)
+    assert found is not None, name  # the others' names tell it
+    return int(found[1]) * int(found[2])
 
 
 def make_config(args) -> Path:

@@ -1,0 +1,1 @@
+"""Use a trained model: config, model, zoo, prediction, export."""

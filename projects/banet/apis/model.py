@@ -1,0 +1,96 @@
+"""From a config to its model, and weights into it, all of them."""
+
+from pathlib import Path
+from typing import Union
+
+import torch
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope, MODELS
+from torch import nn
+
+from ..backbones import BridgedBackbone
+from ..checkpoint.files import plain, read
+from ..utils.errors import CheckpointError
+from ..utils.text import shorten
+from .config import ConfigError
+
+
+def build_model(config: Config) -> nn.Module:
+    """Build the whole model of a config, without weights.
+
+    Nothing is fetched: what ``init_cfg`` names is left alone. SyncBN becomes
+    BN where there is no GPU.
+
+    Raises:
+        ConfigError: It has no model.
+    """
+    if 'model' not in config:
+        raise ConfigError(
+            f'{config.filename} has no model: name a config of a classifier, '
+            'detector or segmentor.'
+        )
+    init_default_scope(config.get('default_scope', 'mmengine'))
+    cfg = config.model.copy()
+    if config.get('data_preprocessor'):  # as mmpretrain's runner does
+        cfg.setdefault(
+            'data_preprocessor',
+            dict(type='ClsDataPreprocessor', **config.data_preprocessor),
+        )
+    model = MODELS.build(cfg)
+    return model if torch.cuda.is_available() else revert_sync_batchnorm(model)
+
+
+def load_model(
+    config: Config, path: Union[str, Path], trust: bool = False
+) -> tuple[nn.Module, dict]:
+    """Build the model of a config and load all of its weights.
+
+    Args:
+        config (Config): Of a classifier, detector or segmentor.
+        path (str | Path): Checkpoint of a training with that config.
+        trust (bool): Run code in it, if any. Defaults to False.
+
+    Returns:
+        tuple: The model in eval mode, and the checkpoint's ``meta``.
+
+    Raises:
+        ConfigError: The config has no model.
+        CheckpointError: The file is missing, damaged or of another config.
+    """
+    checkpoint = read(path, trust)
+    model = build_model(config)
+    weights = checkpoint.get('state_dict', checkpoint)
+    try:
+        found = model.load_state_dict(weights, strict=False)
+        wrong = [
+            f'{label} {shorten(names)}'
+            for label, names in (
+                ('it lacks', found.missing_keys),
+                ('the model lacks', found.unexpected_keys),
+            )
+            if names
+        ]
+    except (RuntimeError, ValueError, AttributeError, TypeError) as error:
+        wrong = [str(error)]
+    if wrong:
+        raise CheckpointError(
+            f'{path} does not fit {config.filename}: {"; ".join(wrong)}. '
+            'Name the config that it was trained with.'
+        )
+    return model.eval(), plain(checkpoint.get('meta', {}))
+
+
+def deployable(model: nn.Module) -> BridgedBackbone:
+    """The backbone of ``model``, which has a deploy form.
+
+    Raises:
+        ConfigError: It has none.
+    """
+    backbone = getattr(model, 'backbone', None)
+    if backbone is None or not hasattr(backbone, 'switch_to_deploy'):
+        raise ConfigError(
+            f'the backbone {type(backbone).__name__} has no deploy form; '
+            'BAResNet has.'
+        )
+    return backbone

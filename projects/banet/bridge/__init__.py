@@ -1,0 +1,1 @@
+"""The papers: tensors in, tensors out. Imports no other room."""

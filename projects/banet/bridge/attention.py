@@ -1,0 +1,229 @@
+"""Bridge attention: pooled conv outputs of one residual block in, gate out.
+
+Papers: BAv1, "BA-Net: Bridge Attention for Deep Convolutional Neural
+Networks", ECCV 2022, arXiv 2112.04150; BAv2, "BA-Net: Bridge Attention in
+Deep Neural Networks", arXiv 2410.07860; and the authors' reference code.
+
+The modules know vectors only, neither images nor residual blocks.
+"""
+
+from collections.abc import Sequence
+from typing import Optional
+
+import torch
+from mmcv.cnn import build_activation_layer
+from mmengine.model import BaseModule
+from mmengine.registry import MODELS
+from torch import nn, Tensor
+
+from .norm import affine
+from .vector_norm import build_vector_norm, normalize
+
+
+class BridgeAttention(BaseModule):
+    """What both versions share: W_i in, W_g and the gate out.
+
+    A subclass defines :meth:`integrate`, which joins the reduced vectors.
+
+    Args:
+        in_channels (Sequence[int]): Widths C_1..C_n of the bridged conv
+            outputs.
+        channels (int): Width C of the gated conv output.
+        ratio (int): Reduction r, the hidden width is h = C // r.
+            Defaults to 16.
+        norm_cfg (dict): Norm over (N, h) vectors. ``BN`` means ``BN1d``.
+            Defaults to ``dict(type='BN')``.
+        act_cfg (dict): Activation before W_g. Defaults to ReLU.
+        gate_cfg (dict): Activation that makes the gate. Defaults to Sigmoid.
+        init_cfg (dict, optional): Initialisation config.
+
+    Raises:
+        ValueError: ``in_channels``, ``ratio`` or ``norm_cfg`` cannot work.
+    """
+
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        channels: int,
+        ratio: int = 16,
+        norm_cfg: dict = dict(type='BN'),
+        act_cfg: dict = dict(type='ReLU', inplace=True),
+        gate_cfg: dict = dict(type='Sigmoid'),
+        init_cfg: Optional[dict] = None,
+    ):
+        super().__init__(init_cfg)
+        if not in_channels or min(in_channels) < 1:
+            raise ValueError(
+                f'in_channels={in_channels!r} must list the width of every '
+                'bridged conv output, such as (64, 64, 256).'
+            )
+        if not isinstance(ratio, int) or ratio < 1:
+            raise ValueError(
+                f'ratio {ratio!r} is no whole number from 1 to {channels}; '
+                'the paper takes 16.'
+            )
+        if ratio > channels:
+            raise ValueError(
+                f'ratio {ratio} leaves no hidden channel of '
+                f'{channels} channels; use at most {channels}.'
+            )
+        self.in_channels = tuple(in_channels)
+        self.channels = channels
+        self.hidden_channels = channels // ratio
+        self.reductions = nn.ModuleList(
+            nn.Linear(width, self.hidden_channels, bias=False)
+            for width in self.in_channels
+        )
+        self._build_integration(norm_cfg)
+        self.act = build_activation_layer(act_cfg)
+        self.generation = nn.Linear(self.hidden_channels, channels, bias=False)
+        self.gate = build_activation_layer(gate_cfg)
+
+    def init_weights(self):
+        """Initialise as PyTorch does, if ``init_cfg`` says nothing else.
+
+        As the reference code; also where the ``init_cfg`` of the whole
+        network has said something about all Linear layers.
+        """
+        if not self.init_cfg:
+            for module in self.modules():
+                if isinstance(module, nn.Linear):
+                    module.reset_parameters()
+        super().init_weights()
+
+    def _build_integration(self, norm_cfg: dict) -> None:
+        raise NotImplementedError
+
+    def integrate(self, reduced: Sequence[Tensor]) -> Tensor:
+        """Join the n vectors W_i g_i, each (N, h), to one (N, h)."""
+        raise NotImplementedError
+
+    def linear_terms(
+        self,
+    ) -> Optional[tuple[list[Tensor], Tensor, Optional[nn.Module]]]:
+        """What stands before the activation in eval mode, as affine maps.
+
+        Returns:
+            tuple | None: M_1..M_n, each (h, C_i), a bias (h,), and the norm
+            that follows their sum, None if it is part of them. None instead
+            of the tuple if they are no affine maps.
+        """
+        return None
+
+    def neutral(self) -> tuple[dict[str, Tensor], float]:
+        """The state in which the gate is the same for every image.
+
+        Returns:
+            tuple: State dict, the present one but for W_g = 0, and the value
+            of the gate with it: 1/2 with the sigmoid.
+        """
+        state = dict(self.state_dict())
+        state['generation.weight'] = torch.zeros_like(self.generation.weight)
+        return state, self.gate(torch.zeros(1)).item()
+
+    def forward(self, pooled: Sequence[Tensor]) -> Tensor:
+        """Compute the gate of one block.
+
+        Args:
+            pooled (Sequence[Tensor]): g_1..g_n, the mean over height and
+                width of each bridged conv output, (N, C_i).
+
+        Returns:
+            Tensor: The gate, (N, C, 1, 1), in (0, 1) with the sigmoid.
+
+        Raises:
+            ValueError: ``pooled`` differs from ``in_channels`` in length or
+                in a width.
+        """
+        widths = tuple(vector.shape[-1] for vector in pooled)
+        # A tracer's sizes are tensors: comparing them would only warn.
+        if not torch.jit.is_tracing() and widths != self.in_channels:
+            raise ValueError(
+                f'pooled has widths {widths}, but this attention was built '
+                f'with in_channels={self.in_channels}; pass one (N, C_i) '
+                'vector per declared width, in that order.'
+            )
+        hidden = self.integrate(
+            [
+                reduction(vector)
+                for reduction, vector in zip(self.reductions, pooled)
+            ]
+        )
+        gate = self.gate(self.generation(self.act(hidden)))
+        return gate[:, :, None, None]
+
+
+@MODELS.register_module()
+class BridgeAttentionV1(BridgeAttention):
+    r"""BAv1: every bridged feature has its own BN before the sum.
+
+    .. math::
+        w = \sigma(W_g \, \mathrm{ReLU}(\sum_i \mathrm{BN}_i(W_i g_i)))
+
+    Args, Raises: those of :class:`BridgeAttention`.
+
+    Source: arXiv 2112.04150 and its reference code.
+    """
+
+    def _build_integration(self, norm_cfg):
+        self.norms = nn.ModuleList(
+            build_vector_norm(norm_cfg, self.hidden_channels)
+            for _ in self.in_channels
+        )
+
+    def integrate(self, reduced):
+        return sum(
+            normalize(norm, vector)
+            for norm, vector in zip(self.norms, reduced)
+        )
+
+    def linear_terms(self):
+        maps = [affine(norm) for norm in self.norms]
+        if None in maps:
+            return None
+        weights = [
+            scale[:, None] * reduction.weight
+            for (scale, _), reduction in zip(maps, self.reductions)
+        ]
+        return weights, sum(shift for _, shift in maps), None
+
+
+@MODELS.register_module()
+class BridgeAttentionV2(BridgeAttention):
+    r"""BAv2: learned scalars select how much each bridged feature counts.
+
+    .. math::
+        z = \sum_i a_i (W_i g_i) + b, \qquad
+        w = \sigma(W_g \, \mathrm{ReLU}(\mathrm{BN}(z)))
+
+    The *adaptive selection operator* (a, b) is one ``Linear(n, 1)``, shared
+    by all channels and images: learned, but independent of the input, as in
+    the reference code. The norm removes b while training; it is kept because
+    the reference checkpoints have it.
+
+    Args, Raises: those of :class:`BridgeAttention`.
+
+    Source: arXiv 2410.07860 and its reference code.
+    """
+
+    def _build_integration(self, norm_cfg):
+        self.selection = nn.Linear(len(self.in_channels), 1)
+        self.norm = build_vector_norm(norm_cfg, self.hidden_channels)
+
+    def integrate(self, reduced):
+        selected = self.selection(torch.stack(reduced, dim=-1)).squeeze(-1)
+        return normalize(self.norm, selected)
+
+    def linear_terms(self):
+        a, b = self.selection.weight[0], self.selection.bias
+        weights = [
+            factor * reduction.weight
+            for factor, reduction in zip(a, self.reductions)
+        ]
+        bias = b.expand(self.hidden_channels)
+        norm = affine(self.norm)
+        if norm is None:
+            return weights, bias.clone(), self.norm
+        scale, shift = norm
+        weights = [scale[:, None] * weight for weight in weights]
+        return weights, scale * bias + shift, None

@@ -1,0 +1,1 @@
+"""Weights as files: read safely, recognise, convert."""

@@ -1,0 +1,1 @@
+"""Around a training: its start, work dir, hooks and curves."""

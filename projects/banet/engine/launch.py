@@ -1,0 +1,263 @@
+"""Run the upstream library's own train.py or test.py that a config asks for.
+
+Which library that is, the config's ``default_scope`` says. What can be
+checked cheaply is checked first, so that a wrong path ends in one line
+instead of a traceback after the model was built.
+"""
+
+import os
+import runpy
+import sys
+from importlib.util import find_spec
+from inspect import signature
+from pathlib import Path
+
+import torch.distributed
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.registry import DATASETS
+
+from ..apis.config import CONFIG_SUFFIXES, ConfigError, load_config, SCOPES
+from ..apis.model import build_model
+from ..checkpoint.files import check_file
+from ..utils.compat import PIP
+from ..utils.errors import CheckpointError
+from .workdir import (
+    check_owner,
+    check_space,
+    check_work_dir,
+    remove_unfinished,
+    settle_last_checkpoint,
+    WorkDirError,
+    write_whole_files,
+)
+
+# Where launchers that are not torchrun say which process this is.
+RANKS = dict(slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
+
+
+class LaunchError(ConfigError):
+    """What stands in the way of a run, with its remedy."""
+
+
+def main(tool: str) -> None:
+    """Run ``tool`` ('train.py' or 'test.py') with this process's arguments.
+
+    Exits with one line on bad input, before any dataset is built.
+    """
+    try:
+        path = find_config(sys.argv[1:])
+        config = load_config(path)
+        upstream = runpy.run_path(str(find_script(config, path, tool)))
+        args = upstream['parse_args']()
+        if args.config != path:
+            raise LaunchError(
+                f'{path} was taken for the config, not {args.config}: name '
+                'the config first, then the options.'
+            )
+        config.merge_from_dict(args.cfg_options or {})
+        check(config, args)
+        if tool == 'train.py':
+            prepare_work_dir(config, args)
+        if args.launcher == 'pytorch' and get_device() == 'cpu':
+            start_gloo(config)
+    except (ConfigError, WorkDirError) as error:
+        sys.exit(f'{tool}: {error}')
+    upstream['main']()
+
+
+def find_config(argv: list) -> str:
+    """Return the argument that is the config's path.
+
+    Raises:
+        LaunchError: There is none.
+    """
+    words = [w for w in argv if not w.startswith('-') and '=' not in w]
+    named = [w for w in words if w.endswith(CONFIG_SUFFIXES)]
+    if named:
+        # An existing file first: --out results.json may stand before it.
+        return min(named, key=lambda word: not os.path.isfile(word))
+    found = f'{words[0]} is not a config' if words else 'no config is given'
+    raise LaunchError(
+        f'{found}. Name a file ending in {", ".join(CONFIG_SUFFIXES)} first, '
+        "then the options of the library's own script (--help behind a "
+        'config lists them).'
+    )
+
+
+def find_script(config: Config, path: str, tool: str) -> Path:
+    """Return the installed script ``tool`` of the config's library.
+
+    Raises:
+        LaunchError: No ``default_scope``, an unknown one, or the library or
+            its script is not installed.
+    """
+    scope = config.get('default_scope')
+    if scope not in SCOPES:
+        raise LaunchError(
+            f'{path} has default_scope={scope!r}, which names no library to '
+            f'run. Set default_scope to one of {", ".join(SCOPES)}, or '
+            'inherit a config that does.'
+        )
+    spec = find_spec(scope)
+    if spec is None or spec.origin is None:  # or an empty namespace
+        raise LaunchError(
+            f'{path} needs {scope}, which is not installed: '
+            f'pip install {PIP[scope]}.'
+        )
+    script = Path(spec.origin).parent / '.mim' / 'tools' / tool
+    if not script.exists():
+        raise LaunchError(
+            f'{scope} is installed without {script}: reinstall '
+            f'it, pip install {PIP[scope]}.'
+        )
+    return script
+
+
+def check(config: Config, args) -> None:
+    """Check what a run needs besides its code.
+
+    Args:
+        config (Config): With the command line's options merged in.
+        args (Namespace): Parsed by the upstream script's own parser.
+
+    Raises:
+        LaunchError: Launcher without what it needs, missing or wrong
+            checkpoint, or missing data.
+        WorkDirError: The work dir cannot be written, or a training would
+            meet the run of another config there.
+    """
+    if args.launcher == 'pytorch' and get_device() == 'cpu':
+        check_cpu_launch(config)
+    splits: tuple[str, ...]
+    if hasattr(args, 'checkpoint'):  # test.py
+        checkpoint, splits = args.checkpoint, ('test',)
+    else:
+        named = isinstance(args.resume, str)  # mmseg's --resume is a flag
+        checkpoint = args.resume if named else config.get('load_from')
+        splits = ('train',)
+        if not getattr(args, 'no_validate', False):
+            splits += ('val',)
+    if checkpoint and checkpoint != 'auto':  # 'auto': upstream finds it
+        check_checkpoint(checkpoint)
+    for split in splits:
+        loader = config.get(f'{split}_dataloader')
+        if loader:
+            key = f'{split}_dataloader.dataset'
+            check_data(loader.dataset, key, config.default_scope)
+    check_work_dir(find_work_dir(config, args))
+    if not hasattr(args, 'checkpoint'):  # train.py
+        check_owner(find_work_dir(config, args), args.config)
+
+
+def find_work_dir(config: Config, args) -> str:
+    """Return the folder that the upstream script will write to."""
+    return (
+        args.work_dir
+        or config.get('work_dir')
+        or os.path.join('work_dirs', Path(args.config).stem)
+    )
+
+
+def resumes_latest(config: Config, args) -> bool:
+    """Whether the run goes on from what ``last_checkpoint`` names."""
+    if args.resume == 'auto':  # mmdet and mmpretrain drop load_from then
+        return True
+    resume = config.get('resume') if args.resume is None else args.resume
+    return resume is True and not config.get('load_from')
+
+
+def prepare_work_dir(config: Config, args) -> None:
+    """Make a training in the work dir one that survives being killed.
+
+    Raises:
+        WorkDirError: The disk is too full for one checkpoint.
+    """
+    write_whole_files()
+    path = find_work_dir(config, args)
+    if os.environ.get(RANKS.get(args.launcher, 'RANK'), '0') != '0':
+        return
+    remove_unfinished(path)
+    note = settle_last_checkpoint(path) if resumes_latest(config, args) else ''
+    if note:
+        print(f'train.py: {note}', file=sys.stderr)
+    hook = (config.get('default_hooks') or {}).get('checkpoint')
+    if not hook:
+        return
+    model = build_model(config)
+    check_space(path, sum(p.numel() for p in model.parameters()))
+    if hook.get('max_keep_ckpts') == 1:
+        print(
+            'train.py: max_keep_ckpts=1 removes the only checkpoint before '
+            'the next is written, and a kill in between leaves none. Keep '
+            '2: --cfg-options default_hooks.checkpoint.max_keep_ckpts=2',
+            file=sys.stderr,
+        )
+
+
+def check_cpu_launch(config: Config) -> None:
+    """Raise LaunchError if processes on the CPU cannot train together."""
+    if 'RANK' not in os.environ:
+        raise LaunchError(
+            '--launcher pytorch is for processes that torchrun starts: bash '
+            'tools/dist_train.sh CONFIG PROCESSES, or leave the launcher out.'
+        )
+    if "'SyncBN'" in str(config.model):
+        raise LaunchError(
+            "SyncBN needs GPUs and none is visible: set norm_cfg's type='BN', "
+            'or leave the launcher out to run in one process.'
+        )
+
+
+def start_gloo(config: Config) -> None:
+    """Let the processes of torchrun meet on a machine without a GPU.
+
+    mmengine's launcher calls torch.cuda.set_device there; it skips all of
+    that where the processes have met already.
+    """
+    torch.distributed.init_process_group('gloo')
+    wrapper: dict[str, object] = dict(device_ids=None)
+    if not config.get('model_wrapper_cfg'):  # what mmengine would take
+        wrapper.update(
+            type='MMDistributedDataParallel',
+            broadcast_buffers=False,
+            find_unused_parameters=config.get('find_unused_parameters', False),
+        )
+    sys.argv += [
+        '--cfg-options',
+        *(f'model_wrapper_cfg.{key}={wrapper[key]}' for key in wrapper),
+    ]
+
+
+def check_checkpoint(path: str) -> None:
+    """Raise LaunchError unless ``path`` could be what torch.save wrote."""
+    if '://' in path:  # fetched by mmengine
+        return
+    try:
+        check_file(path)
+    except CheckpointError as error:
+        raise LaunchError(str(error)) from error
+
+
+def check_data(dataset: dict, key: str, scope: str) -> None:
+    """Raise LaunchError if a ``data_root`` in ``dataset`` is not there."""
+    for name in ('dataset', 'datasets'):  # wrappers
+        inner = dataset.get(name)
+        if isinstance(inner, dict):
+            check_data(inner, f'{key}.{name}', scope)
+        elif isinstance(inner, list):
+            for i, child in enumerate(inner):
+                check_data(child, f'{key}.{name}.{i}', scope)
+    root = dataset.get('data_root')
+    if not root or os.path.isdir(root):
+        return
+    if '://' in root or dataset.get('backend_args'):
+        return  # in a store, the second under a local name
+    with DATASETS.switch_scope_and_registry(scope) as registry:
+        cls = registry.get(dataset['type'])
+    if cls is None or 'download' in signature(cls).parameters:
+        return  # unknown, upstream says so; or CIFAR10, which makes its root
+    raise LaunchError(
+        f'{key}.data_root={root} does not exist (looked in {os.getcwd()}). '
+        f'Put the data there, or add --cfg-options {key}.data_root=PATH.'
+    )

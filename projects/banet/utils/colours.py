@@ -1,0 +1,21 @@
+"""Colours that colour-blind readers tell apart.
+
+Source: M. Okabe and K. Ito, "Color Universal Design", 2008.
+"""
+
+OKABE_ITO = (
+    (0, 114, 178),  # blue
+    (230, 159, 0),  # orange
+    (0, 158, 115),  # bluish green
+    (204, 121, 167),  # reddish purple
+    (213, 94, 0),  # vermilion
+    (86, 180, 233),  # sky blue
+    (240, 228, 66),  # yellow
+    (0, 0, 0),  # black
+)
+
+
+def palette(count: int) -> list[tuple[int, int, int]]:
+    """``count`` colours (R, G, B); beyond the first eight, darker ones."""
+    shades = ((OKABE_ITO[i % 8], 1 + i // 8 / 2) for i in range(count))
+    return [(int(r / k), int(g / k), int(b / k)) for (r, g, b), k in shades]

@@ -1,0 +1,96 @@
+"""Does the environment hold what the package needs, in versions that fit?
+
+Two distributions provide the same OpenMMLab modules (the original one and
+the maintained ``onedl-*`` fork), so setup.py can require neither. Instead
+this check names what is missing or does not fit, and the line that mends it.
+"""
+
+import re
+from importlib import import_module
+
+from .errors import BanetError
+
+
+class MissingPackage(BanetError):
+    """An optional package that is not there, with pip's line."""
+
+
+# module -> pip's arguments for the tested version
+PIP = dict(
+    torch='torch==2.12.1 torchvision==0.27.1',
+    mmengine='onedl-mmengine==0.10.12',
+    mmcv='--no-build-isolation onedl-mmcv==2.3.6',
+    mmpretrain='onedl-mmpretrain==1.3.6',
+    mmdet='onedl-mmdetection==3.5.1',
+    mmseg='onedl-mmsegmentation==1.4.2',
+)
+# (module, first version that fits, first that does not)
+REQUIREMENTS = (
+    ('torch', '2.1', '3'),
+    ('mmengine', '0.10', '1'),
+    ('mmcv', '2.0', '2.4'),
+    ('mmpretrain', '1.0', '2'),
+)
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """``'2.12.1+cu130'`` -> ``(2, 12, 1)``."""
+    release = re.match(r'\d+(\.\d+)*', version)
+    assert release is not None, version  # PEP 440's all begin so
+    return tuple(map(int, release[0].split('.')))
+
+
+def _version(name):
+    """The version of module ``name``; None if there is no such module."""
+    try:
+        module = import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name == name:
+            return None
+        raise
+    # A folder of that name on the path imports too, as an empty namespace.
+    return getattr(module, '__version__', None)
+
+
+def check_environment():
+    """Import each required module and compare its version.
+
+    Raises:
+        ImportError: Names the module, what was found, what is needed and the
+            pip line that installs it.
+    """
+    for name, minimum, limit in REQUIREMENTS:
+        remedy = (
+            f'banet needs {name} >= {minimum}, < {limit}. Tested:\n'
+            f'    pip install {PIP[name]}'
+        )
+        try:
+            found = _version(name)
+        except Exception as error:  # whatever a broken install raises
+            raise ImportError(
+                f'{name} is installed but cannot be imported: {error!r}. '
+                f'{remedy}'
+            ) from error
+        if found is None:
+            raise ImportError(f'{name} is not installed. {remedy}')
+        if not numbers(minimum) <= numbers(found) < numbers(limit):
+            raise ImportError(f'{name} {found} does not fit. {remedy}')
+
+
+def need(module: str, package: str):
+    """Import an optional module.
+
+    Args:
+        module (str): Such as ``pytorch_grad_cam``.
+        package (str): What pip calls it, such as ``grad-cam``.
+
+    Raises:
+        MissingPackage: It is not installed, or cannot be imported.
+    """
+    try:
+        return import_module(module)
+    except Exception as error:  # whatever a broken install raises
+        raise MissingPackage(
+            f'this needs {package} ({type(error).__name__}: {error}): '
+            f'pip install {package}.'
+        ) from error

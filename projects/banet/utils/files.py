@@ -1,0 +1,65 @@
+"""Read and write checkpoint files, without running what is in them and
+without leaving half of one."""
+
+import os
+import platform
+import re
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Union
+
+from .errors import CheckpointError
+
+# End of the name of a file that is being written.
+UNFINISHED = '.unfinished'
+HOST = re.sub(r'\W', '-', platform.node())
+
+
+def check_target(path: Union[str, Path], force: bool = False) -> None:
+    """Raise CheckpointError if ``path`` must not or cannot be written."""
+    path = Path(path)
+    try:
+        if path.is_dir():
+            problem = f'{path} is a folder: name a file in it.'
+        elif not path.parent.is_dir():
+            problem = f'the folder {path.parent} does not exist.'
+        elif path.exists() and not force:
+            problem = f'{path} exists; --force (force=True) replaces it.'
+        else:
+            return
+    except OSError as error:  # a folder that may not be entered, a long name
+        problem = f'{path} cannot be written: {error}.'
+    raise CheckpointError(problem)
+
+
+def open_folder(path: Union[str, Path]) -> None:
+    """Make a folder, and write to it for a moment.
+
+    Raises:
+        OSError: It cannot be made or written to.
+    """
+    os.makedirs(path, exist_ok=True)
+    with tempfile.TemporaryFile(dir=path):
+        pass
+
+
+def put_whole(data: bytes, path: Union[str, Path]) -> None:
+    """Write ``data`` to ``path``: whole, or not at all, even if killed.
+
+    Raises:
+        OSError: It cannot be written; what was there is as it was.
+    """
+    path = Path(path)
+    # Whose it is: a folder may be shared by several machines.
+    owner = f'{HOST}.{os.getpid()}'
+    unfinished = path.with_name(f'.{path.name}.{owner}{UNFINISHED}')
+    try:
+        with open(unfinished, 'wb') as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    finally:
+        with suppress(OSError):  # none was made, or the disk is read-only
+            unfinished.unlink()

@@ -1,0 +1,85 @@
+"""Bad options of benchmark.py and get_flops.py end in one line."""
+
+import runpy
+import sys
+
+import pytest
+from runs import DET, ROOT, tool
+
+
+def error_of(name, args, monkeypatch):
+    """What the tool ends with, in this process."""
+    monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(ROOT / 'tools' / name), run_name='__main__')
+    assert isinstance(stop.value.code, str)  # not a status alone
+    return stop.value.code
+
+
+@pytest.mark.parametrize(
+    'options,message',
+    [
+        ('--device cuda:9', '--device cuda:9 is not there: '),
+        ('--device abacus', '--device abacus is not there: '),
+        ('--batch 0', '--batch 0 and --repeats 20 must be 1 or more'),
+        ('--size 31', '--size 31 is smaller than the stride of the network'),
+        ('--size 64by64', '--size 64by64: write 224 or 800x1344'),
+        ('--depth 19', "plain: 'invalid depth 19 for resnet'. Leave it out"),
+        ('--threads 0', '--threads 0 must be 1 or more'),
+        (f'--config {DET} --depth 18', '--depth and --norm-eval are for b'),
+        (f'--config {DET} --models se', 'se in '),
+        ('--config {plain}', 'has the backbone ResNet: name a config with'),
+        ('--out .', '. is a folder'),
+        ('--cuda-graph', '--cuda-graph needs --device cuda'),
+        ('--config missing.py', 'missing.py does not exist'),
+        ('--mode train --models bav2-deploy', 'bav2-deploy is for inference'),
+        (f'--config {DET} --compile', '--compile and --cuda-graph are for'),
+        ('--plot cost.png', '--plot needs several --batch or --size'),
+        ('--out nowhere/times.json', 'the folder nowhere is missing'),
+        ('--config {empty}', 'config.py has no model.backbone: name a config'),
+        (
+            f'--config {DET} --models bav2-straight',
+            'no model bav2-straight in the place of BAResNet: choo',
+        ),
+    ],
+)
+def test_bad_options_of_the_benchmark_end_in_one_line(
+    options, message, tmp_path, monkeypatch
+):
+    empty = tmp_path / 'config.py'
+    empty.write_text('model = dict()')
+    plain = tmp_path / 'plain.py'
+    plain.write_text(
+        "_base_ = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'"
+    )
+    options = options.format(empty=empty, plain=plain).split()
+    assert message in error_of('benchmark.py', options, monkeypatch)
+
+
+@pytest.mark.slow
+def test_bad_options_end_a_real_process_with_one_line():
+    for name, options in (
+        ('benchmark.py', ['--batch', '0']),
+        ('get_flops.py', ['missing.py']),
+    ):
+        result = tool(name, *options)
+        assert (result.returncode, result.stdout) == (1, '')
+        assert result.stderr.count('\n') == 1
+
+
+@pytest.mark.parametrize(
+    'args,message',
+    [
+        (['missing.py'], 'missing.py does not exist'),
+        (['{empty}'], 'names no size: add --shape'),
+        (['{empty}', '--shape', '64', '64'], 'has no model.backbone'),
+        ([DET, '--shape', '16', '64'], '--shape 16 64 is smaller than the st'),
+    ],
+)
+def test_bad_options_of_get_flops_end_in_one_line(
+    args, message, tmp_path, monkeypatch
+):
+    empty = tmp_path / 'config.py'
+    empty.write_text('model = dict()')
+    args = [str(arg).format(empty=empty) for arg in args]
+    assert message in error_of('get_flops.py', args, monkeypatch)

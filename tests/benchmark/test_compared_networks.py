@@ -1,0 +1,86 @@
+"""The networks that are compared are what their names say."""
+
+from argparse import Namespace
+
+import pytest
+import torch
+from mmpretrain.models.backbones import SEResNet
+from runs import DET, ROOT
+
+from banet.benchmark import NETWORKS
+from banet.benchmark.networks import build
+from banet.benchmark.work import draw, step
+
+
+def whole(config, mode='train'):
+    """Options as the tool's, for what stands in ``config``."""
+    return Namespace(
+        config=str(config),
+        mode=mode,
+        dtype='fp32',
+        device='cpu',
+        channels_last=False,
+        compile=False,
+    )
+
+
+def test_squeeze_excite_takes_the_backbones_place_in_a_config():
+    name = 'fcn_ba-r50-d8_4xb4-80k_ade20k-512x512.py'
+    model = build('se', whole(ROOT / 'configs/segmentation' / name))
+    assert type(model.backbone) is SEResNet
+    assert model.backbone.dilations == (1, 1, 2, 4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'config,ratio,norm',
+    [
+        ('ba-mobilenet-v3-small_8xb128_in1k', 6, 'BatchNorm1d'),
+        ('ba-efficientnet-b0_8xb32_in1k', 6, 'BatchNorm1d'),
+        ('ba-regnetx-4.0gf_8xb64_in1k', 16, 'BatchNorm1d'),
+        ('ba-convnext-tiny_32xb128_in1k', 16, 'LayerNorm'),
+        ('ba-swin-tiny_16xb64_in1k', 16, 'LayerNorm'),
+    ],
+)
+def test_other_families_are_compared_with_their_own_attention(
+    config, ratio, norm
+):
+    args = whole(ROOT / f'configs/classification/{config}.py', 'infer')
+    for name, kind in (
+        ('plain', None),
+        ('bav1', 'BridgeAttentionV1'),
+        ('bav2', 'BridgeAttentionV2'),
+    ):
+        blocks = [b for _, b in build(name, args).backbone.blocks()]
+        found = [b.attention for b in blocks if b.attention is not None]
+        assert {type(a).__name__ for a in found} == ({kind} if kind else set())
+        for attention in found:
+            assert attention.hidden_channels == attention.channels // ratio
+            last = (
+                attention.norms[0]
+                if kind == 'BridgeAttentionV1'
+                else attention.norm
+            )
+            assert type(last).__name__ == norm
+
+
+def test_step_of_a_whole_model_is_its_own_loss():
+    """A detector's random objects reach its heads: boxes, labels, masks."""
+    args = whole(DET)
+    model = build('bav2', args)
+    step(model, args)(draw(args, 2, (64, 64)))
+    still = [n for n, p in model.named_parameters() if p.grad is None]
+    assert not still
+    head = 'roi_head.mask_head.conv_logits.weight'
+    assert dict(model.named_parameters())[head].grad.abs().max() > 0
+
+
+def test_straight_form_is_the_same_network():
+    """What BAv2 is compared with computes the same, training included."""
+    models = [NETWORKS[n](depth=18) for n in ('bav2', 'bav2-straight')]
+    models[1].load_state_dict(
+        dict(zip(models[1].state_dict(), models[0].state_dict().values()))
+    )
+    x = torch.rand(4, 3, 64, 64).double()
+    ours, theirs = (model.double().train()(x)[-1] for model in models)
+    torch.testing.assert_close(ours, theirs)

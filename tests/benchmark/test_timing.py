@@ -1,0 +1,91 @@
+"""tools/benchmark.py times what it says."""
+
+import json
+import sys
+
+import pytest
+from mmcv import imread
+from runs import ROOT, run
+
+from banet.benchmark import NETWORKS, plot
+
+SMALL = ['--size', '64', '--batch', '2', '--threads', '2', '--repeats', '1']
+NAMES = ['plain', 'se', 'bav2', 'bav2-deploy']
+
+
+def tool(name, *args, code=()):
+    """As runs.tool, or by ``code`` that starts it."""
+    return run(sys.executable, *code, ROOT / 'tools' / name, *args)
+
+
+@pytest.mark.slow
+def test_networks_are_timed_and_written(tmp_path):
+    out = tmp_path / 'times.json'
+    result = tool('benchmark.py', *SMALL, '--out', out, '--models', *NAMES)
+    assert result.returncode == 0, result.stderr[-2000:]
+    (measured,) = json.loads(out.read_text())['results']
+    rows = {row['model']: row for row in measured['rows']}
+    assert list(rows) == NAMES
+    assert rows['plain']['ratio'] == 1
+    assert all(row['ms'] > 0 and row['peak_mib'] >= 0 for row in rows.values())
+    # Without the classifier of 1000 classes; the fused norms: 26,560 scales.
+    head = 2048 * 1000 + 1000
+    assert rows['bav2']['params'] == 28_702_664 - head - 26_560
+    assert rows['bav2-deploy']['params'] < rows['bav2']['params']
+    for name in rows:
+        assert f'| 64x64 | 2 | {name} | ' in result.stdout
+
+
+@pytest.mark.slow
+def test_training_and_layouts_are_timed():
+    options = ['--mode', 'train', '--channels-last', '--norm-eval']
+    models = ['--dtype', 'bf16', '--models', 'plain', 'bav2', '--depth', '18']
+    result = tool('benchmark.py', *SMALL, *options, *models)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert '2 threads' in result.stdout and '| bav2 | ' in result.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    'name,mode',
+    [
+        ('mask-rcnn_ba-r18_fpn_nuclei', 'train'),
+        ('upernet_ba-r18_nuclei', 'infer'),
+        ('ba-resnet18_digits', 'infer'),
+    ],
+)
+def test_step_of_a_whole_model_is_timed(name, mode):
+    options = ['--config', ROOT / f'configs/demo/{name}.py', '--mode', mode]
+    result = tool('benchmark.py', *SMALL, *options, '--models', 'bav2')
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert '| 64x64 | 2 | bav2 | ' in result.stdout
+
+
+def test_plot_shows_time_and_ratio_over_batch_and_size(tmp_path):
+    rows = [dict(model=n, ms=9.0, ratio=1.0) for n in NETWORKS]
+    results = [
+        dict(batch=batch, size=[size, size], rows=rows)
+        for batch, size in ((1, 64), (2, 64), (2, 128))
+    ]
+    plot(
+        dict(machine='abacus', options=dict(models=NETWORKS), results=results),
+        tmp_path / 'cost.png',
+    )
+    height, width, _ = imread(tmp_path / 'cost.png').shape
+    assert (height, width) == (704, 1100)  # two panels beside each other
+
+
+@pytest.mark.slow
+def test_it_runs_without_compiled_ops_of_mmcv():
+    """As with mmcv-lite, which has no module mmcv._ext."""
+    code = (
+        'import sys, runpy\n'
+        "sys.modules['mmcv._ext'] = None\n"
+        'sys.argv = sys.argv[1:]\n'
+        'import banet\n'
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "assert not any(n.startswith('mmcv.ops') for n in sys.modules)\n"
+    )
+    options = ['--models', 'plain', 'bav2', '--depth', '18']
+    result = tool('benchmark.py', *SMALL, *options, code=['-c', code])
+    assert result.returncode == 0, result.stderr[-2000:]

@@ -1,0 +1,32 @@
+"""Images, folders, patterns and videos as sources."""
+
+import cv2
+import numpy as np
+import pytest
+
+from banet.data.sources import open_source, SourceError
+
+
+def test_names_of_pictures_are_unique(tmp_path):
+    for name in ('a.png', 'a.jpg', 'sub/a.png'):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / name), np.zeros((4, 4, 3), np.uint8))
+    names = open_source(tmp_path).names
+    assert sorted(names) == ['a_jpg', 'a_png', 'sub/a']
+
+
+@pytest.mark.parametrize(
+    'name,content,message',
+    [
+        ('nothing', None, 'nothing does not exist'),
+        ('folder/', None, 'folder holds no image'),
+        ('*.jpg', None, 'matches no image'),
+        ('clip.mp4', b'no video at all', 'codec'),
+    ],
+)
+def test_no_source_is_an_error(tmp_path, name, content, message):
+    (tmp_path / 'folder').mkdir()
+    if content:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(SourceError, match=message):
+        open_source(tmp_path / name)
