@@ -56,7 +56,7 @@ def test_arch_is_written_as_upstream_takes_it():
     'name,kwargs,message',
     [
         ('convnext', dict(frozen_stages=5), 'frozen_stages=5 .* up to 4'),
-        ('swin', dict(frozen_stages=4), 'frozen_stages=4 .* up to 3'),
+        ('swin', dict(frozen_stages=5), 'frozen_stages=5 .* up to 4'),
         ('regnet', dict(frozen_stages=5), 'frozen_stages=5 .* up to'),
         ('mobilenet-large', dict(frozen_stages=99), 'frozen_stages'),
         ('efficientnet', dict(frozen_stages=99), 'frozen_stages'),

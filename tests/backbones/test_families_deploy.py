@@ -43,9 +43,9 @@ def test_folded_weights_load_where_deploy_is_set_and_nowhere_else(name):
         for a, b in zip(model(images()), other(images()), strict=True):
             assert torch.equal(a, b)
     with pytest.raises(ValueError, match='deploy=True'):
-        build(name).load_state_dict(model.state_dict(), strict=False)
+        build(name).load_state_dict(model.state_dict())
     with pytest.raises(ValueError, match='deploy'):
-        other.load_state_dict(unfolded, strict=False)
+        other.load_state_dict(unfolded)
     with pytest.raises(RuntimeError, match='no norms to train'):
         other.train()(images())
 

@@ -1,7 +1,9 @@
 """The one line that tells what was loaded."""
 
 from mmengine.logging import MMLogger
-from resnets import bridged, plain
+from resnets import bridged, NARROW, plain, V2
+
+from banet import BAResNet
 
 
 def loading_log(caplog, model, state_dict):
@@ -14,12 +16,45 @@ def loading_log(caplog, model, state_dict):
 
 
 def test_each_load_is_logged_once(caplog):
-    (record,) = loading_log(caplog, bridged(), plain().state_dict())
+    model = BAResNet(18, attention=V2, **NARROW)
+    (record,) = loading_log(caplog, model, plain().state_dict())
     assert record.levelname == 'INFO'
     assert record.getMessage() == (
         'BAResNet: 100 of 100 tensors loaded; attention of blocks: 8 '
         'warm-started (exactly the plain block)'
     )
+
+
+def test_attention_that_is_lost_is_a_warning(caplog):
+    """Trained, or loaded: plain weights begin anew."""
+    trained = bridged()
+    loaded = BAResNet(18, attention=V2, **NARROW)
+    loaded.load_state_dict(BAResNet(18, attention=V2, **NARROW).state_dict())
+    for model in (trained, loaded):
+        (record,) = loading_log(caplog, model, plain().state_dict())
+        assert record.levelname == 'WARNING'
+        assert '8 blocks lose the attention that' in record.getMessage()
+        # Now there is nothing to lose.
+        (record,) = loading_log(caplog, model, plain().state_dict())
+        assert record.levelname == 'INFO'
+
+
+def test_attention_is_kept_without_a_warm_start(caplog):
+    model = bridged(warm_start=False)
+    before = model.layer1[0].attention.generation.weight.clone()
+    (record,) = loading_log(caplog, model, plain().state_dict())
+    assert 'lose' not in record.getMessage()
+    assert model.layer1[0].attention.generation.weight.equal(before)
+
+
+def test_part_of_a_network_is_loaded_with_a_warning(caplog):
+    """What was loaded, what was not, and why that may be wrong."""
+    given = bridged().state_dict()
+    part = {k: v for k, v in given.items() if k.startswith('layer4.')}
+    (record,) = loading_log(caplog, bridged(), part)
+    assert record.levelname == 'WARNING'
+    assert 'BAResNet: 25 of 100 tensors loaded' in record.getMessage()
+    assert 'missing: conv1.weight' in record.getMessage()
 
 
 def test_report_names_what_is_missing_and_what_is_not_used(caplog):

@@ -3,7 +3,9 @@
 import pytest
 import torch
 from mmengine.registry import DefaultScope, MODELS
+from mmengine.runner.checkpoint import load_state_dict
 from resnets import bridged, GN, LN, NARROW, plain, V1, V2
+from torch import nn
 
 from banet import BAResNeXt
 
@@ -108,15 +110,16 @@ def under(prefix, state_dict):
         ),
     ],
 )
-@pytest.mark.parametrize('strict', [False, True])
+@pytest.mark.parametrize('load', [nn.Module.load_state_dict, load_state_dict])
 def test_weights_of_another_network_are_refused(
-    make, state_dict, messages, strict
+    make, state_dict, messages, load
 ):
-    """And change nothing."""
+    """By PyTorch's strict loading and by mmengine's; and change nothing."""
     model = make()
     before = {name: v.clone() for name, v in model.state_dict().items()}
     with pytest.raises(ValueError) as error:
-        model.load_state_dict(state_dict(), strict=strict)
+        load(model, state_dict())
+    assert isinstance(error.value, RuntimeError)  # as PyTorch raises
     for message in messages:
         assert error.match(message)
     for name, value in model.state_dict().items():
@@ -129,7 +132,7 @@ def test_bare_weights_in_a_whole_model_are_refused_with_the_remedy():
     with DefaultScope.overwrite_default_scope('mmpretrain'):
         model = MODELS.build(dict(type='ImageClassifier', backbone=backbone))
     with pytest.raises(ValueError) as error:
-        model.load_state_dict(plain().state_dict(), strict=False)
+        load_state_dict(model, plain().state_dict(), strict=False)
     for message in (
         "none of their names begins with 'backbone.'",
         'the model has: backbone.layer1.0.conv1.weight',

@@ -43,13 +43,14 @@ def test_gated_add_is_shortcut_plus_gate_times_x(layout, grad):
     torch.testing.assert_close(result, expected, rtol=1e-15, atol=1e-15)
 
 
-def test_without_gradient_the_result_takes_the_map_of_x():
+@pytest.mark.parametrize('inplace', [True, False])
+def test_without_gradient_the_result_may_take_the_map_of_x(inplace):
     x, shortcut = maps(torch.contiguous_format, 2)
     with torch.no_grad():
         given = x.clone()
-        assert gated_add(shortcut, gates(), given).data_ptr() == (
-            given.data_ptr()
-        )
+        result = gated_add(shortcut, gates(), given, inplace)
+    assert (result.data_ptr() == given.data_ptr()) is inplace
+    assert torch.equal(given, x) is not inplace
 
 
 def test_with_gradient_x_and_shortcut_are_unchanged():

@@ -1,11 +1,15 @@
 """What a training shows: the bridge's numbers, TensorBoard, curves."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.hooks import Hook
+from mmseg.engine.hooks import SegVisualizationHook
 from runs import ROOT, short_run, tool
 
+from banet import TensorBoardHook
 from banet.engine.curves import choose, CurveError, plot_runs, read_run
 from banet.utils.outfolder import OutFolder
 
@@ -87,6 +91,23 @@ def test_other_libraries_trainings_are_shown_too(
         events.Tags()['scalars']
     )
     assert len(events.Tags()['images']) >= 1
+
+
+def test_only_the_libraries_picture_hooks_are_turned_on(tmp_path):
+    """Whatever else a user's hook calls draw or enable."""
+
+    class Own(Hook):
+        draw = enable = False
+
+    own, theirs = Own(), SegVisualizationHook(draw=False)
+    runner = SimpleNamespace(
+        log_dir=str(tmp_path),
+        visualizer=SimpleNamespace(_vis_backends={}),
+        hooks=[own, theirs],
+    )
+    TensorBoardHook().before_run(runner)
+    assert theirs.draw is True
+    assert (own.draw, own.enable) == (False, False)
 
 
 def write_log(folder, *lines):

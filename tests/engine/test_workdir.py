@@ -15,7 +15,7 @@ from mmengine.config import Config
 from runs import ROOT, short_run, tool
 
 from banet.engine import workdir
-from banet.engine.launch import resumes_latest
+from banet.engine.launch import prepare_work_dir, resumes_latest
 from banet.engine.workdir import (
     check_owner,
     check_space,
@@ -25,6 +25,7 @@ from banet.engine.workdir import (
     WholeFileBackend,
     WorkDirError,
 )
+from banet.utils.files import HOST
 
 
 def save(folder, name, age=0):
@@ -154,16 +155,46 @@ def test_full_disk_keeps_what_was_there(tmp_path):
 def test_killed_writers_file_is_removed_and_a_running_ones_kept(tmp_path):
     process = subprocess.Popen([sys.executable, '-c', ''])
     process.wait()
-    dead = tmp_path / f'.epoch_1.pth.{process.pid}.unfinished'
-    alive = tmp_path / f'.epoch_1.pth.{os.getppid()}.unfinished'
-    own = tmp_path / f'.epoch_1.pth.{os.getpid()}.unfinished'
+    start = tmp_path / f'.epoch_1.pth.{HOST}'
+    dead = Path(f'{start}.{process.pid}.unfinished')
+    alive = Path(f'{start}.{os.getppid()}.unfinished')
+    own = Path(f'{start}.{os.getpid()}.unfinished')
+    # Another machine on the same file system may be writing.
+    others = tmp_path / f'.epoch_1.pth.other.{process.pid}.unfinished'
     own.touch()  # of a container before, which numbered alike
-    dead.touch()
-    alive.touch()
+    for file in (dead, alive, others):
+        file.touch()
     remove_unfinished(tmp_path)
     assert not dead.exists()
     assert not own.exists()
     assert alive.exists()
+    assert others.exists()
+
+
+@pytest.mark.parametrize(
+    'launcher,variable',
+    [
+        ('pytorch', 'RANK'),
+        ('slurm', 'SLURM_PROCID'),
+        ('mpi', 'OMPI_COMM_WORLD_RANK'),
+    ],
+)
+def test_only_the_first_process_tidies_the_work_dir(
+    launcher, variable, tmp_path, monkeypatch
+):
+    for name in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'):
+        monkeypatch.delenv(name, raising=False)
+    args = argparse.Namespace(
+        launcher=launcher, work_dir=str(tmp_path), resume=None, config='x.py'
+    )
+    left = tmp_path / f'.epoch_1.pth.{HOST}.{os.getpid()}.unfinished'
+    left.touch()
+    monkeypatch.setenv(variable, '1')
+    prepare_work_dir(Config(), args)
+    assert left.exists()
+    monkeypatch.setenv(variable, '0')
+    prepare_work_dir(Config(), args)
+    assert not left.exists()
 
 
 def test_backend_makes_the_folder(tmp_path):

@@ -83,6 +83,19 @@ def test_gates_are_those_of_the_block():
     )
 
 
+def test_bridge_report_leaves_the_network_as_it_was(predictors, tmp_path):
+    """It looks at whole images, where a segmentor slides a window."""
+    predictor = predictors['seg']
+    mode = predictor.model.test_cfg.mode
+    predictor.model.test_cfg.mode = 'slide'
+    source = open_source(f'{ROOT}/data/nuclei_mini/images/val/00*.png')
+    try:
+        list(report_bridge(predictor, OutFolder(tmp_path), source))
+        assert predictor.model.test_cfg.mode == 'slide'
+    finally:
+        predictor.model.test_cfg.mode = mode
+
+
 @pytest.mark.slow
 def test_bridge_report_counts_and_averages(predictors, tmp_path):
     """Ranks, means per class, and shares, from the csv files alone."""

@@ -131,3 +131,5 @@ def test_one_stage_detectors_are_explained_through_their_heads(view, tmp_path):
     heat = cam.activation_map(seen, target, 'backbone.layer2', 'layercam')
     expected = layer_cam(seen, 'backbone.layer2')
     np.testing.assert_allclose(heat, expected, atol=1e-3)
+    # And the head is as it was: no method of its own is left.
+    assert 'predict_by_feat' not in vars(seen.model.bbox_head)

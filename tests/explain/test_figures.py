@@ -10,8 +10,9 @@ from runs import IMAGE, TASKS, tool
 import banet
 from banet.data.sources import open_source
 from banet.explain import cam
-from banet.explain.features import draw
+from banet.explain.features import draw, feature_maps
 from banet.explain.report import report_cam, report_features
+from banet.explain.targets import View
 from banet.utils.outfolder import OutFolder
 
 
@@ -25,6 +26,22 @@ def test_feature_maps_are_drawn_in_order_of_their_values():
         # One step of the 256 changes no colour by more than 2.
         difference = draw(maps, channel).astype(int) - own[level]
         assert np.abs(difference).max() <= 2
+
+
+def test_feature_maps_are_what_the_layer_gave(predictors):
+    """Before an in-place layer behind it has taken its memory."""
+    view = View(predictors['cls'], cv2.imread(IMAGE))
+    name = 'backbone.layer1.0.bn1'
+    (maps,) = feature_maps(view, [name]).values()
+    seen = []
+    handle = view.model.get_submodule(name).register_forward_hook(
+        lambda module, args, out: seen.append(out.clone())
+    )
+    with torch.no_grad():
+        view(view.x)
+    handle.remove()
+    assert maps.min() < 0  # a ReLU follows
+    assert torch.equal(maps, seen[0][0])
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from mmengine.registry import init_default_scope, MODELS
 from torch import nn
 
 from ..backbones import BridgedBackbone
+from ..backbones.loading import LoadingMixin
 from ..checkpoint.files import plain, read
 from ..utils.errors import CheckpointError
 from ..utils.text import shorten
@@ -62,6 +63,9 @@ def load_model(
     model = build_model(config)
     weights = checkpoint.get('state_dict', checkpoint)
     try:
+        backbone = getattr(model, 'backbone', None)
+        if isinstance(backbone, LoadingMixin):
+            backbone.coverage(weights, 'backbone.')  # says why not
         found = model.load_state_dict(weights, strict=False)
         wrong = [
             f'{label} {shorten(names)}'

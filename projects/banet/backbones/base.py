@@ -1,11 +1,14 @@
 """What the backbones of all families share."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Optional
 
 from mmcv.cnn import fuse_conv_bn
-from mmengine.model import BaseModule, PretrainedInit
+from mmengine.model import BaseModule, PretrainedInit, update_init_info
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..bridge.block import BridgeMixin
 from ..bridge.deploy import check_foldable
@@ -18,10 +21,15 @@ class BridgedBackbone(LoadingMixin):
     Put it before mmpretrain's class.
     """
 
+    norm_cfg: dict
+    arch_settings: dict
+    arch_zoo: dict
+    _dump_init_info: Callable  # of mmengine's BaseModule
+
     def bridge_blocks(
         self,
         plain: type,
-        bridged: type,
+        bridged: type[BridgeMixin],
         attention: Optional[dict],
         norm_cfg: dict,
         warm_start: bool,
@@ -33,22 +41,51 @@ class BridgedBackbone(LoadingMixin):
 
     def init_weights(self):
         """Initialise as upstream does, the attention as it says itself."""
-        cfgs = self.init_cfg
-        pretrained = any(
-            cfg['type'] in ('Pretrained', PretrainedInit)
-            for cfg in (cfgs if isinstance(cfgs, list) else [cfgs])
-            if cfg
-        )
-        # Never after weights have come in.
-        if not pretrained:
-            super().init_weights()
-        # mmengine's does not reach into every container.
-        for _, block in self.blocks():
-            attention = block.attention
-            if isinstance(attention, BaseModule) and not attention.is_init:
-                attention.init_weights()
-        if pretrained:
-            super().init_weights()
+        with self._one_init_log():
+            cfgs = self.init_cfg
+            pretrained = any(
+                cfg['type'] in ('Pretrained', PretrainedInit)
+                for cfg in (cfgs if isinstance(cfgs, list) else [cfgs])
+                if cfg
+            )
+            # Never after weights have come in.
+            if not pretrained:
+                super().init_weights()
+            # mmengine's does not reach into every container.
+            for _, block in self.blocks():
+                attention = block.attention
+                if isinstance(attention, BaseModule) and not attention.is_init:
+                    attention.init_weights()
+                    update_init_info(
+                        attention, f'As {type(attention).__name__} says'
+                    )
+            if pretrained:
+                super().init_weights()
+
+    @contextmanager
+    def _one_init_log(self) -> Iterator[None]:
+        """Let mmengine log every parameter once, under its full name.
+
+        It does so in the outermost ``init_weights``; an attention's own would
+        be one by itself in a bare backbone.
+        """
+        if hasattr(self, '_params_init_info'):  # in a whole model
+            yield
+            return
+        shared: dict = defaultdict(dict)
+        for parameter in self.parameters():
+            shared[parameter].update(
+                init_info='as it was built',
+                tmp_mean_value=parameter.data.mean().cpu(),
+            )
+        for module in self.modules():
+            vars(module)['_params_init_info'] = shared
+        try:
+            yield
+            self._dump_init_info()
+        finally:
+            for module in self.modules():
+                vars(module).pop('_params_init_info', None)
 
     def switch_to_deploy(self) -> None:
         """Take the exact inference form: norms fused, attention folded.
@@ -75,8 +112,17 @@ class BridgedBackbone(LoadingMixin):
             block.switch_to_deploy()
 
     def train(self, mode: bool = True):
-        """Set the mode; unlike upstream's, return the module itself."""
+        """Set the mode; unlike upstream's, return the module itself.
+
+        With ``norm_eval`` the attention's norms stay in eval mode, too, which
+        upstream's own loops over BatchNorm2d would miss.
+        """
         super().train(mode)
+        if mode and getattr(self, 'norm_eval', False):
+            for _, block in self.blocks():
+                for part in (block.attention or nn.Module()).modules():
+                    if isinstance(part, _BatchNorm):
+                        part.eval()
         return self
 
 

@@ -7,6 +7,7 @@ from mmpretrain.models.backbones.convnext import ConvNeXt, ConvNeXtBlock
 
 from ..bridge.block import BridgeMixin
 from ..bridge.ops import spatial_mean
+from ..bridge.warm_start import tensors_of
 from .base import BridgedBackbone, check_arch, check_frozen
 from .names import rename
 
@@ -44,7 +45,10 @@ class BAConvNeXtBlock(BridgeMixin, ConvNeXtBlock):
     Source: our reading.
     """
 
-    gated_layer = 'pointwise_conv2'
+    @property
+    def gated_layer(self):
+        """The second pointwise conv."""
+        return 'pointwise_conv2'
 
     def bridged_widths(self):
         """C, 4C and C."""
@@ -54,7 +58,7 @@ class BAConvNeXtBlock(BridgeMixin, ConvNeXtBlock):
     def _last_layer(self):
         return self.pointwise_conv2
 
-    def _forward(self, x):
+    def _forward(self, x, unwatched):
         out = self.depthwise_conv(x)
         pooled = [spatial_mean(out)] if self.attention is not None else None
         # As upstream: a Linear wants the channels last.
@@ -75,7 +79,7 @@ class BAConvNeXtBlock(BridgeMixin, ConvNeXtBlock):
                 out = out.mul(self.gamma.view(1, -1, 1, 1))
             return x + self.drop_path(out)
         pooled.append(spatial_mean(hidden))
-        self._pool_last(pooled, out)
+        self._pool_last(pooled, out, unwatched)
         gate = self._gate(pooled, out, self.gamma)
         # Not gated_add, which rounds once less than the plain block does.
         return x + self.drop_path(gate) * out
@@ -94,7 +98,8 @@ class BAConvNeXt(BridgedBackbone, ConvNeXt):
         warm_start (bool): Make weights without attention give exactly the
             plain ConvNeXt. Defaults to True.
         deploy (bool): Build the inference form. Defaults to False.
-        **kwargs: Arguments of mmpretrain's ConvNeXt; ``use_grn=True,
+        *args, **kwargs: Arguments of mmpretrain's ConvNeXt, in its order;
+            ``use_grn=True,
             layer_scale_init_value=0.`` gives version 2.
 
     Raises:
@@ -107,13 +112,14 @@ class BAConvNeXt(BridgedBackbone, ConvNeXt):
     def __init__(
         self,
         arch='tiny',
+        *args,
         attention: Optional[dict] = dict(type='BridgeAttentionV2', ratio=16),
         warm_start: bool = True,
         deploy: bool = False,
         **kwargs,
     ):
         check_arch(self, arch, self.arch_settings, described=True)
-        super().__init__(arch=arch, **kwargs)
+        super().__init__(arch, *args, **kwargs)
         self.bridge_blocks(
             ConvNeXtBlock,
             BAConvNeXtBlock,
@@ -128,7 +134,7 @@ class BAConvNeXt(BridgedBackbone, ConvNeXt):
     def to_own(self, found):
         """Names and shapes of the official code and of torchvision."""
         ours = rename(found, OFFICIAL + TORCHVISION)
-        own = self.state_dict()
+        own = tensors_of(self)
         return {
             ours[name]: _in_shape(value, own.get(ours[name]))
             for name, value in found.items()

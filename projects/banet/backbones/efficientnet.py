@@ -27,7 +27,7 @@ class BAEdgeResidual(BridgeMixin, EdgeResidual):
         """None."""
         return []
 
-    def _forward(self, x):
+    def _forward(self, x, unwatched):
         out = self.conv1(x)
         if self.with_se:
             out = self.se(out)
@@ -41,13 +41,14 @@ class MBConvStages(InvertedResiduals):
     def __init__(
         self,
         arch: str,
+        *args,
         attention: Optional[dict] = dict(type='BridgeAttentionV2', ratio=6),
         warm_start: bool = True,
         deploy: bool = False,
         **kwargs,
     ):
         check_arch(self, arch, self.arch_settings)
-        super().__init__(arch=arch, **kwargs)
+        super().__init__(arch, *args, **kwargs)
         for plain, bridged in (
             (InvertedResidual, BAMBConv),
             (EdgeResidual, BAEdgeResidual),
@@ -76,7 +77,8 @@ class BAEfficientNet(MBConvStages, EfficientNet):
             keeps its initial values, and is trained in frozen stages, too.
             Defaults to True.
         deploy (bool): Build the inference form. Defaults to False.
-        **kwargs: Arguments of mmpretrain's EfficientNet.
+        *args, **kwargs: Arguments of mmpretrain's EfficientNet, in its
+            order.
 
     Raises:
         ValueError: Unknown ``arch``; ``frozen_stages`` or ``out_indices``
@@ -86,8 +88,8 @@ class BAEfficientNet(MBConvStages, EfficientNet):
     the B family.
     """
 
-    def __init__(self, arch: str = 'b0', **kwargs):
-        super().__init__(arch, **kwargs)
+    def __init__(self, arch: str = 'b0', *args, **kwargs):
+        super().__init__(arch, *args, **kwargs)
 
 
 @MODELS.register_module()
@@ -104,5 +106,5 @@ class BAEfficientNetV2(MBConvStages, EfficientNetV2):
     Source: our reading: the wiring of the authors' EfficientNet.
     """
 
-    def __init__(self, arch: str = 's', **kwargs):
-        super().__init__(arch, **kwargs)
+    def __init__(self, arch: str = 's', *args, **kwargs):
+        super().__init__(arch, *args, **kwargs)

@@ -43,7 +43,7 @@ class BAInvertedResidual(BridgeMixin, InvertedResidual):
             self.depthwise_conv.out_channels,
         ]
 
-    def _forward(self, x):
+    def _forward(self, x, unwatched):
         out = self.expand_conv(x) if self.with_expand_conv else x
         if self.attention is None:
             out = self.depthwise_conv(out)
@@ -65,7 +65,11 @@ class BAMobileBlock(BAInvertedResidual):
     """MobileNetV3's: only where SE was, on the norm's output."""
 
     gates_before_act = True
-    gated_layer = 'depthwise_conv.bn'
+
+    @property
+    def gated_layer(self):
+        """The depthwise norm."""
+        return 'depthwise_conv.bn'
 
     def bridged_widths(self):
         """Twice the hidden width, nothing without SE."""
@@ -76,8 +80,12 @@ class BAMBConv(BAInvertedResidual):
     """EfficientNet's: wherever there is an expansion, after the Swish."""
 
     gates_before_act = False
-    # What follows the gate: the depthwise norm stands before the Swish.
-    gated_layer = 'linear_conv.conv'
+
+    @property
+    def gated_layer(self):
+        """What follows the gate: the depthwise norm precedes the Swish."""
+        return 'linear_conv.conv'
+
     gated_parts = ('weight',)  # a bias is added behind the gate
 
 
@@ -85,15 +93,21 @@ class InvertedResiduals(BridgedBackbone):
     """Backbone of :class:`BAInvertedResidual`."""
 
     def _freeze_stages(self):
-        """As upstream, without the attention in the place of an SE.
+        """As upstream, without an attention that has to learn.
 
-        Plain weights leave it at its initial values: it has to learn.
+        Aside meanwhile, so that nothing is ever switched on again which the
+        user switched off.
         """
+        learning = [
+            (block, block.attention)
+            for _, block in self.blocks()
+            if block.attention is not None and block.learns_frozen
+        ]
+        for block, _ in learning:
+            block.attention = None
         super()._freeze_stages()
-        for _, block in self.blocks():
-            if block.replaced:
-                block.attention.requires_grad_(True)
-                block.attention.train(self.training)
+        for block, attention in learning:
+            block.attention = attention
 
 
 def name_torchvision_blocks(names: Iterable[str]) -> dict[str, str]:
@@ -105,9 +119,9 @@ def name_torchvision_blocks(names: Iterable[str]) -> dict[str, str]:
     pattern = re.compile(r'(.+)\.block\.(\d+)\.(0|1|fc1|fc2)\.(\w+)')
     matches = {name: pattern.fullmatch(name) for name in names}
     convs = defaultdict(set)
-    for match in filter(None, matches.values()):
-        if match[3] == '0':
-            convs[match[1]].add(int(match[2]))
+    for found in filter(None, matches.values()):
+        if found[3] == '0':
+            convs[found[1]].add(int(found[2]))
     layers = 'expand_conv', 'depthwise_conv', 'linear_conv'
     parts = {'0': 'conv', '1': 'bn', 'fc1': 'conv1.conv', 'fc2': 'conv2.conv'}
     renamed = {}

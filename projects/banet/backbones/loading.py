@@ -5,21 +5,31 @@ for every module and every way that weights can come in.
 """
 
 import logging
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import FrameType
+from typing import Optional
 
 import torch
 from mmengine.logging import print_log
+from mmengine.runner.checkpoint import load_state_dict
+from torch import nn
 
 from ..bridge.block import BridgeMixin
+from ..bridge.warm_start import clean_name, tensors_of
+from ..utils.errors import BanetError
 from ..utils.text import shorten
 from .mismatch import (
-    counts,
-    first_names,
-    probe_name,
-    problem_of_blocks,
-    remedy,
+    expected_names,
+    find_problem,
+    mismatched_names,
+    where_they_differ,
 )
+
+
+class WeightsError(BanetError, RuntimeError):
+    """Weights of another network; PyTorch raises RuntimeError there."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,8 @@ class LoadReport:
         attention_loaded (int): Blocks whose attention the state dict holds.
         warm_started (int): Blocks whose attention starts as one half.
         attention_initial (int): Blocks whose attention keeps its values.
+        attention_lost (int): Of those that are warm-started, blocks whose
+            attention had been loaded or trained before.
         replaced (tuple[str]): Another attention in the state dict, such as
             squeeze-and-excitation, in whose place bridge attention stands.
         missing (tuple[str]): Names that the state dict lacks.
@@ -50,6 +62,7 @@ class LoadReport:
     attention_loaded: int = 0
     warm_started: int = 0
     attention_initial: int = 0
+    attention_lost: int = 0
     replaced: tuple = ()
     missing: tuple = ()
     unexpected: tuple = ()
@@ -64,6 +77,7 @@ class LoadReport:
             or self.mismatched
             or self.not_finite
             or self.attention_initial
+            or self.attention_lost
             or any('.attention.' in name for name in self.unexpected)
         )
 
@@ -81,6 +95,11 @@ class LoadReport:
             f'{self.network}: {self.loaded} of {self.expected} tensors '
             'loaded; attention of blocks: ' + (', '.join(attention) or 'none')
         ]
+        if self.attention_lost:
+            lines.append(
+                f'{self.attention_lost} blocks lose the attention that they '
+                'had, loaded or trained; warm_start=False keeps it'
+            )
         for field, title in (
             ('replaced', 'dropped, replaced by bridge attention'),
             ('missing', 'missing'),
@@ -94,17 +113,17 @@ class LoadReport:
         return '\n    '.join(lines)
 
 
-class LoadingMixin:
+class LoadingMixin(nn.Module):
     """Backbone that knows other libraries' names and reports what it loads.
 
     Put it before a backbone whose blocks are :class:`BridgeMixin`.
     """
 
     def blocks(self) -> Iterator[tuple[str, BridgeMixin]]:
-        """Name and module of every block."""
+        """Name, as in state dicts, and module of every block."""
         for name, module in self.named_modules():
             if isinstance(module, BridgeMixin):
-                yield name, module
+                yield clean_name(f'{name}.')[:-1], module
 
     def coverage(self, state_dict: dict, prefix: str = '') -> LoadReport:
         """Tell what loading ``state_dict`` into this backbone would do.
@@ -114,18 +133,26 @@ class LoadingMixin:
             prefix (str): Of the backbone's names in it, e.g. ``backbone.``.
 
         Raises:
-            ValueError: The weights are of another network: another depth,
+            WeightsError: The weights are of another network: another depth,
                 width, kind of block or attention, attention in some blocks
                 only, or less than half of the backbone.
         """
         state_dict = dict(state_dict)
         self._rename(state_dict, prefix)
-        return self._coverage(state_dict, prefix)
+        self._refuse(state_dict, prefix)
+        return self._report(state_dict, prefix)
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
         # A copy: PyTorch's loaders pass one, but they do not promise to.
+        # torch.distributed.checkpoint fills in what its file lacks with the
+        # network's own tensors: nothing came in there.
+        for name, tensor in tensors_of(self).items():
+            if state_dict.get(prefix + name) is tensor:
+                del state_dict[prefix + name]
         self._rename(state_dict, prefix)
-        report = self._coverage(state_dict, prefix)
+        if not takes_parts():
+            self._refuse(state_dict, prefix)
+        report = self._report(state_dict, prefix)
         super()._load_from_state_dict(state_dict, prefix, *args)
         print_log(
             str(report),
@@ -155,50 +182,36 @@ class LoadingMixin:
             {prefix + name: v for name, v in self.to_own(found).items()}
         )
 
-    def _coverage(self, state_dict, prefix):
-        own = {k: v.shape for k, v in self.state_dict().items()}
-        found = {
-            name: value
-            for name, value in _below(state_dict, prefix).items()
-            if isinstance(value, torch.Tensor)
-        }
-        blocks = dict(self.blocks())
-        in_attention = tuple(f'{name}.attention.' for name in blocks)
-        expected = [n for n in own if counts(n, in_attention)]
-        mismatched = [
-            n for n in own if n in found and found[n].shape != own[n]
-        ]
-        loaded = [n for n in expected if n in found and n not in mismatched]
-        if prefix and not found:
-            # A child is given only the names below its own.
-            problem = (
-                f"none of their names begins with '{prefix}': they may be "
-                'those of a bare backbone, or stand deeper.'
-            )
-        elif any(name in own for name in found):
-            problem = problem_of_blocks(blocks, own, found, mismatched)
-        else:
-            problem = 'not one tensor of the backbone is among them.'
-        if not problem and 2 * len(loaded) < len(expected):
-            problem = (
-                f'they hold only {len(loaded)} of its {len(expected)} tensors.'
-            )
+    def _refuse(self, state_dict, prefix):
+        """Raise WeightsError if they are those of another network."""
+        own, blocks = tensors_of(self), dict(self.blocks())
+        found = _tensors_below(state_dict, prefix)
+        problem = find_problem(blocks, own, found, prefix)
         if problem:
-            probe = prefix + probe_name(blocks, own)
-            raise ValueError(
+            raise WeightsError(
                 f'{type(self).__name__} cannot take these weights: {problem}\n'
-                f'    the model has: {first_names(own, prefix)}\n'
-                f'    the weights have: {first_names(state_dict)}'
-                f'{"" if probe in state_dict else remedy(state_dict, probe)}'
+                + where_they_differ(own, state_dict, prefix, blocks)
             )
+
+    def _report(self, state_dict, prefix):
+        own = tensors_of(self)
+        found = _tensors_below(state_dict, prefix)
+        blocks = {
+            name: block
+            for name, block in self.blocks()
+            if block.attention is not None
+        }
+        expected = expected_names(own, blocks)
+        mismatched = mismatched_names(own, found)
         states = [
             'loaded'
             if any(n.startswith(f'{name}.attention.') for n in found)
+            else 'lost'
+            if block.loses_attention(found, f'{name}.')
             else 'warm'
             if block.takes_warm_start(found, f'{name}.')
             else 'initial'
             for name, block in blocks.items()
-            if block.attention is not None
         ]
         replaced = [
             f'{name}.{block.replaced}'
@@ -209,11 +222,12 @@ class LoadingMixin:
         within = tuple(f'{name}.' for name in replaced)
         return LoadReport(
             network=type(self).__name__,
-            loaded=len(loaded),
+            loaded=sum(n in found and n not in mismatched for n in expected),
             expected=len(expected),
             attention_loaded=states.count('loaded'),
-            warm_started=states.count('warm'),
+            warm_started=states.count('warm') + states.count('lost'),
             attention_initial=states.count('initial'),
+            attention_lost=states.count('lost'),
             replaced=tuple(
                 name
                 for name in replaced
@@ -222,13 +236,31 @@ class LoadingMixin:
             missing=tuple(n for n in expected if n not in found),
             unexpected=tuple(n for n in surplus if not n.startswith(within)),
             mismatched=tuple(
-                f'{n} {tuple(found[n].shape)}, the model has {tuple(own[n])}'
+                f'{n} {tuple(found[n].shape)}, the model has '
+                f'{tuple(own[n].shape)}'
                 for n in mismatched
             ),
             not_finite=tuple(
                 n for n in own if n in found and not _is_finite(found[n])
             ),
         )
+
+
+def takes_parts() -> bool:
+    """Whether who loads asked for ``strict=False`` by PyTorch's own method.
+
+    Its contract is to load what is there and to return the missing names.
+    mmengine's loader (``init_cfg``, ``load_from``, ``load_checkpoint``) means
+    whole backbones and would only print what does not fit.
+    """
+    frame: Optional[FrameType] = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code is nn.Module.load_state_dict.__code__:
+            return not frame.f_locals['strict']
+        if frame.f_code is load_state_dict.__code__:
+            return False
+        frame = frame.f_back
+    return False
 
 
 def _below(state_dict, prefix):
@@ -240,5 +272,14 @@ def _below(state_dict, prefix):
     }
 
 
+def _tensors_below(state_dict, prefix):
+    return {
+        name: value
+        for name, value in _below(state_dict, prefix).items()
+        if isinstance(value, torch.Tensor)
+    }
+
+
 def _is_finite(tensor):
+    tensor = getattr(tensor, '_local_tensor', tensor)  # of a DTensor
     return tensor.is_meta or bool(tensor.isfinite().all())

@@ -1,27 +1,97 @@
 """Why weights are not those of a backbone: the network, the names, where."""
 
 import re
+from collections.abc import Iterable
 from itertools import islice
+from typing import Optional
+
+from torch import nn
 
 from ..utils.text import shorten
 
 CONVERT = 'python tools/convert_checkpoint.py SRC DST'
 
 
-def first_names(state_dict, prefix=''):
+def expected_names(own: Iterable[str], blocks: Iterable[str]) -> list[str]:
+    """The names of ``own`` that weights of the plain network have."""
+    attention = tuple(f'{name}.attention.' for name in blocks)
+    return [name for name in own if counts(name, attention)]
+
+
+def mismatched_names(own: dict, found: dict) -> list[str]:
+    """Names of tensors whose shapes differ."""
+    return [n for n in own if n in found and found[n].shape != own[n].shape]
+
+
+def find_problem(
+    blocks: dict, own: dict, found: dict, prefix: str
+) -> Optional[str]:
+    """Why ``found`` are not the weights of a backbone; None if they are.
+
+    Args:
+        blocks (dict): The backbone's blocks by name.
+        own (dict): The backbone's tensors by name.
+        found (dict): Tensors that come in, under the backbone's names.
+        prefix (str): What stood before these names.
+    """
+    mismatched = mismatched_names(own, found)
+    if not mismatched and _holds_all_that_counts(own, found):
+        return None
+    if prefix and not found:
+        # A child is given only the names below its own.
+        return (
+            f"none of their names begins with '{prefix}': they may be "
+            'those of a bare backbone, or stand deeper.'
+        )
+    if not any(name in own for name in found):
+        return 'not one tensor of the backbone is among them.'
+    problem = problem_of_blocks(blocks, own, found, mismatched)
+    expected = expected_names(own, blocks)
+    loaded = [n for n in expected if n in found and n not in mismatched]
+    if not problem and 2 * len(loaded) < len(expected):
+        return f'they hold only {len(loaded)} of its {len(expected)} tensors.'
+    return problem
+
+
+def _holds_all_that_counts(own, found):
+    """Whether ``found`` is a whole state dict, or all that is trained.
+
+    The latter is the checkpoint of an adapter, such as mmpretrain's LoRA,
+    which leaves out what it has frozen.
+    """
+    if all(name in found for name in own):
+        return not any('.attention.' in n for n in found.keys() - own.keys())
+    learned = [name for name, tensor in own.items() if tensor.requires_grad]
+    frozen = any(
+        isinstance(tensor, nn.Parameter) and not tensor.requires_grad
+        for tensor in own.values()
+    )
+    return frozen and bool(learned) and all(name in found for name in learned)
+
+
+def where_they_differ(
+    own: dict, state_dict: dict, prefix: str, blocks: dict
+) -> str:
+    """Names of both sides, and the remedy, if one is known."""
+    # A name that tells where a backbone is: the first in its blocks.
+    first = next(iter(blocks))
+    probe = prefix + next(name for name in own if name.startswith(first))
+    return (
+        f'    the model has: {_first_names(own, prefix)}\n'
+        f'    the weights have: {_first_names(state_dict)}'
+        f'{"" if probe in state_dict else _remedy(state_dict, probe)}'
+    )
+
+
+def _first_names(state_dict, prefix=''):
     inner = [n for n in state_dict if counts(n)]
     # The stem alone would look the same in many schemes.
     shown = [n for n in inner if 'layer1.0.' in n][:2] or inner[:3]
-    shown = islice((prefix + str(n) for n in shown), 3)
-    return ', '.join(shown) + ', ...' if inner else 'nothing'
+    first = islice((prefix + str(n) for n in shown), 3)
+    return ', '.join(first) + ', ...' if inner else 'nothing'
 
 
-def probe_name(blocks, own):
-    """A name that tells where a backbone is: the first in its blocks."""
-    return next(name for name in own if name.startswith(next(iter(blocks))))
-
-
-def remedy(state_dict, probe):
+def _remedy(state_dict, probe):
     """Where the name ``probe`` is in ``state_dict``, if anywhere."""
     for name in map(str, state_dict):
         if name.endswith(f'.{probe}'):
@@ -49,12 +119,13 @@ def is_folded(names) -> bool:
 
 def problem_of_blocks(blocks, own, found, mismatched):
     """Why the residual blocks in ``found`` are not the model's, or None."""
-    if is_folded(found) and not is_folded(own):
+    deployed = any(block.deploy for block in blocks.values())
+    if not deployed and is_folded(found.keys() - own.keys()):
         return (
             'they are folded (the deploy form) and the model is not: set '
             'deploy=True in its backbone.'
         )
-    if is_folded(own) and not is_folded(found):
+    if deployed and not is_folded(found):
         return (
             'they are not folded and the model is (deploy=True): fold them '
             'with tools/deploy.py, or build the model without deploy, load '
@@ -121,7 +192,7 @@ def problem_of_blocks(blocks, own, found, mismatched):
             n = wrong[0]
             return (
                 f'{n} has shape {tuple(found[n].shape)} in them and '
-                f'{tuple(own[n])} in the model: another width, depth or '
+                f'{tuple(own[n].shape)} in the model: another width, depth or '
                 'family.'
             )
         missing = [
@@ -162,8 +233,8 @@ def _problem_of_attention(prefix, own, found, mismatched):
         n = wrong[0]
         return (
             f'{n} has shape {tuple(found[n].shape)} in them and '
-            f"{tuple(own[n])} in the model: set the attention's ratio as it "
-            'was in their training.'
+            f"{tuple(own[n].shape)} in the model: set the attention's ratio "
+            'as it was in their training.'
         )
     return None
 

@@ -36,7 +36,7 @@ class BAMobileNetV3(InvertedResiduals, MobileNetV3):
             which no gate equals, and starts at its initial values, also in
             frozen stages. Defaults to True.
         deploy (bool): Build the inference form. Defaults to False.
-        **kwargs: Arguments of mmpretrain's MobileNetV3.
+        *args, **kwargs: Arguments of mmpretrain's MobileNetV3, in its order.
 
     Raises:
         ValueError: Unknown ``arch``; ``frozen_stages`` or ``out_indices``
@@ -48,6 +48,7 @@ class BAMobileNetV3(InvertedResiduals, MobileNetV3):
     def __init__(
         self,
         arch: str = 'small',
+        *args,
         attention: Optional[dict] = dict(
             type='BridgeAttentionV2', ratio=6, gate_cfg=dict(type='HSigmoid')
         ),
@@ -56,7 +57,7 @@ class BAMobileNetV3(InvertedResiduals, MobileNetV3):
         **kwargs,
     ):
         check_arch(self, arch, self.arch_settings)
-        super().__init__(arch=arch, **kwargs)
+        super().__init__(arch, *args, **kwargs)
         self.bridge_blocks(
             InvertedResidual,
             BAMobileBlock,

@@ -29,6 +29,8 @@ DEEP_STEMS = (
     (r'^conv1\.([036])\.', 'conv'),
     (r'^conv1\.([14])\.', 'bn'),
 )
+# The third layer of a shortcut: there is a pool before its conv.
+POOLED = re.compile(r'(.*\.downsample)\.2\.')
 
 
 def rename(names: Iterable[str], table) -> dict[str, str]:
@@ -116,16 +118,18 @@ def shift_downsample(names: Iterable[str], own: Iterable[str]):
         dict[str, str]: Name -> name in the network, for those that differ.
     """
     names, own = set(names), set(own)
+    # Behind a pool stand two layers more, not one. Also where only a part
+    # comes in, such as the norms alone.
+    pooled = [
+        {match[1] for name in which if (match := POOLED.match(name))}
+        for which in (names, own)
+    ]
     renamed = {}
     for name in names:
         match = re.fullmatch(r'(.*\.downsample)\.([012])\.(\w+)', name)
-        if not match:
-            continue
-        first = {
-            whose: f'{match[1]}.0.weight' in which
-            for whose, which in (('theirs', names), ('own', own))
-        }
-        shift = first['theirs'] - first['own']
-        if shift and f'{match[1]}.1.weight' in own:
-            renamed[name] = f'{match[1]}.{int(match[2]) + shift}.{match[3]}'
+        if match and f'{match[1]}.1.weight' in own:
+            shift = (match[1] in pooled[1]) - (match[1] in pooled[0])
+            if shift:
+                index = int(match[2]) + shift
+                renamed[name] = f'{match[1]}.{index}.{match[3]}'
     return renamed

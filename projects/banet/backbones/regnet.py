@@ -32,9 +32,9 @@ class BARegNet(ResidualStages, RegNet):
     Args:
         arch (str | dict): One of mmpretrain's, ``regnetx_400mf`` to
             ``regnetx_12gf``, or a description of one.
-        **kwargs: Arguments of mmpretrain's RegNet, and ``attention``,
-            ``warm_start``, ``contract_dilation``, ``zero_init_residual`` and
-            ``deploy`` of :class:`banet.BAResNet`.
+        *args, **kwargs: Arguments of mmpretrain's RegNet, in its order, and
+            ``attention``, ``warm_start``, ``contract_dilation``,
+            ``zero_init_residual`` and ``deploy`` of :class:`banet.BAResNet`.
 
     Raises:
         ValueError: Unknown ``arch``, or ``frozen_stages`` out of range.
@@ -43,9 +43,9 @@ class BARegNet(ResidualStages, RegNet):
     code for it.
     """
 
-    def __init__(self, arch, **kwargs):
+    def __init__(self, arch, *args, **kwargs):
         check_arch(self, arch, self.arch_settings, described=True)
-        super().__init__(arch=arch, **kwargs)
+        super().__init__(arch, *args, **kwargs)
 
     def make_res_layer(self, **kwargs):
         """Build one stage; arguments of mmpretrain's ResLayer."""

@@ -1,5 +1,6 @@
 """ResNets with bridge attention, on mmpretrain's ResNet."""
 
+from inspect import signature
 from typing import Optional
 
 from mmengine.registry import MODELS
@@ -12,6 +13,7 @@ from mmpretrain.models.backbones.resnet import (
 )
 
 from ..bridge.residual import ConvNormBridge
+from ..bridge.warm_start import tensors_of
 from . import names
 from .base import BridgedBackbone, check_frozen
 
@@ -33,11 +35,10 @@ class ResidualStages(BridgedBackbone):
 
     def __init__(
         self,
-        *,
+        *args,
         attention: Optional[dict] = dict(type='BridgeAttentionV2', ratio=16),
         warm_start: bool = True,
         contract_dilation: bool = False,
-        zero_init_residual: bool = False,
         deploy: bool = False,
         **kwargs,
     ):
@@ -45,7 +46,10 @@ class ResidualStages(BridgedBackbone):
         self.attention = attention
         self.warm_start = warm_start
         self.contract_dilation = contract_dilation
-        super().__init__(zero_init_residual=zero_init_residual, **kwargs)
+        positions = list(signature(super().__init__).parameters)
+        if 'zero_init_residual' not in positions[: len(args)]:
+            kwargs.setdefault('zero_init_residual', False)
+        super().__init__(*args, **kwargs)
         if deploy:
             self.switch_to_deploy()
 
@@ -105,7 +109,7 @@ class BAResNet(ResidualStages, ResNet):
         deploy (bool): Build the inference form, for weights that
             :meth:`switch_to_deploy` or tools/deploy.py gave.
             Defaults to False.
-        **kwargs: Arguments of mmpretrain's ResNet.
+        *args, **kwargs: Arguments of mmpretrain's ResNet, in its order.
 
     Raises:
         ValueError: Unknown ``depth``, or ``frozen_stages`` out of range.
@@ -126,18 +130,21 @@ class BAResNet(ResidualStages, ResNet):
         for depth, (block, blocks) in ResNet.arch_settings.items()
     }
 
-    def __init__(self, depth: int, **kwargs):
+    def __init__(self, depth: int, *args, **kwargs):
         if depth not in self.arch_settings:
             raise ValueError(
                 f'{type(self).__name__} has no depth {depth!r}; choose from '
                 f'{sorted(self.arch_settings)}.'
             )
-        super().__init__(depth=depth, **kwargs)
+        if args:
+            super().__init__(depth, *args, **kwargs)
+        else:  # mmpretrain's V1c and V1d know keywords alone
+            super().__init__(depth=depth, **kwargs)
 
     def to_own(self, found):
         """Names of torchvision, timm, mmdet, mmseg and the authors."""
         ours = names.to_ours(found)
-        own = self.state_dict()
+        own = tensors_of(self)
         adapted = {
             **names.shift_downsample(ours.values(), own),
             **names.name_stem_norms(ours.values(), own),

@@ -9,10 +9,12 @@ from mmpretrain.models.backbones.swin_transformer import (
     SwinBlock,
     SwinTransformer,
 )
+from mmpretrain.models.utils import WindowMSA
 from torch import nn
 
 from ..bridge.block import BridgeMixin
 from ..bridge.ops import gated_add
+from ..bridge.warm_start import tensors_of
 from .base import BridgedBackbone, check_arch, check_frozen
 from .names import rename
 
@@ -69,6 +71,9 @@ class BASwinBlock(BridgeMixin, SwinBlock):
     def bridge(self, attention, norm_cfg, warm_start=True):
         """See :meth:`banet.BridgeMixin.bridge`."""
         super().bridge(attention, norm_cfg, warm_start)
+        if self.attention is None:
+            self.attn_drop_path = nn.Identity()
+            return
         # What is dropped from the sum is bridged all the same.
         self.attn_drop_path, self.attn.drop = self.attn.drop, nn.Identity()
 
@@ -94,7 +99,7 @@ class BASwinBlock(BridgeMixin, SwinBlock):
     def _last_layer(self):
         return self._ffn_layers()[1]
 
-    def _forward(self, x, hw_shape):
+    def _forward(self, x, hw_shape, unwatched):
         attended = self.attn(self.norm1(x), hw_shape)
         shortcut = self.attn_drop_path(attended) + x
         out = self.norm2(shortcut)
@@ -106,11 +111,13 @@ class BASwinBlock(BridgeMixin, SwinBlock):
             out = layer(out)
             pooled.append(out.mean(1))
         out = as_map(last(out))
-        self._pool_last(pooled, out)
+        self._pool_last(pooled, out, unwatched)
         out = dropout(out)
         scale = getattr(self.ffn.gamma2, 'weight', None)
         gate = self.ffn.dropout_layer(self._gate(pooled, out, scale))
-        return as_tokens(gated_add(as_map(shortcut), gate, out))
+        return as_tokens(
+            gated_add(as_map(shortcut), gate, out, inplace=unwatched)
+        )
 
 
 @MODELS.register_module()
@@ -127,7 +134,8 @@ class BASwinTransformer(BridgedBackbone, SwinTransformer):
         warm_start (bool): Make weights without attention give exactly the
             plain Swin Transformer. Defaults to True.
         deploy (bool): Build the inference form. Defaults to False.
-        **kwargs: Arguments of mmpretrain's SwinTransformer. In detectors and
+        *args, **kwargs: Arguments of mmpretrain's SwinTransformer, in its
+            order. In detectors and
             segmentors say ``pad_small_map=True``.
 
     Raises:
@@ -140,6 +148,7 @@ class BASwinTransformer(BridgedBackbone, SwinTransformer):
     def __init__(
         self,
         arch='tiny',
+        *args,
         attention: Optional[dict] = dict(type='BridgeAttentionV2', ratio=16),
         warm_start: bool = True,
         deploy: bool = False,
@@ -148,7 +157,7 @@ class BASwinTransformer(BridgedBackbone, SwinTransformer):
         if isinstance(arch, str):
             arch = arch.lower()  # as upstream
         check_arch(self, arch, self.arch_zoo, described=True)
-        super().__init__(arch=arch, **kwargs)
+        super().__init__(arch, *args, **kwargs)
         self.bridge_blocks(
             SwinBlock, BASwinBlock, attention, dict(type='LN'), warm_start
         )
@@ -170,10 +179,10 @@ class BASwinTransformer(BridgedBackbone, SwinTransformer):
             for name, value in found.items()
             if not name.endswith(('attn_mask', INDEX))
         }
-        for name, own in self.state_dict().items():
+        for name, own in tensors_of(self).items():
             table = found.get(name.replace(INDEX, TABLE))
             if INDEX in name and table is not None:
-                found[name] = own
+                found[name] = _index(own)
             elif TABLE in name and table is not None:
                 found[name] = _resize(table, own)
         if self.use_abs_pos_embed:
@@ -181,10 +190,23 @@ class BASwinTransformer(BridgedBackbone, SwinTransformer):
         return found
 
     def _freeze_stages(self):
-        check_frozen(
-            self.frozen_stages, -1, self.num_layers - 1, 'the last stage'
-        )
-        super()._freeze_stages()
+        stages = self.frozen_stages
+        check_frozen(stages, -1, self.num_layers, 'all stages')
+        # Upstream counts from 0; mmdet and mmseg from 1, so that their
+        # largest number, all stages, is one more.
+        self.frozen_stages = min(stages, self.num_layers - 1)
+        try:
+            super()._freeze_stages()
+        finally:
+            self.frozen_stages = stages
+
+
+def _index(own):
+    """``own``, or the same again where there is no memory yet."""
+    if not own.is_meta:
+        return own
+    side = math.isqrt(len(own))
+    return WindowMSA(1, (side, side), 1).relative_position_index
 
 
 def _by_channel(value):

@@ -17,6 +17,7 @@ from mmengine.registry import MODELS
 from torch import nn, Tensor
 
 from .norm import affine
+from .ops import is_symbolic
 from .vector_norm import build_vector_norm, normalize
 
 
@@ -47,7 +48,7 @@ class BridgeAttention(BaseModule):
         channels: int,
         ratio: int = 16,
         norm_cfg: dict = dict(type='BN'),
-        act_cfg: dict = dict(type='ReLU', inplace=True),
+        act_cfg: dict = dict(type='ReLU'),
         gate_cfg: dict = dict(type='Sigmoid'),
         init_cfg: Optional[dict] = None,
     ):
@@ -136,8 +137,7 @@ class BridgeAttention(BaseModule):
                 in a width.
         """
         widths = tuple(vector.shape[-1] for vector in pooled)
-        # A tracer's sizes are tensors: comparing them would only warn.
-        if not torch.jit.is_tracing() and widths != self.in_channels:
+        if not is_symbolic(pooled[0]) and widths != self.in_channels:
             raise ValueError(
                 f'pooled has widths {widths}, but this attention was built '
                 f'with in_channels={self.in_channels}; pass one (N, C_i) '
@@ -172,10 +172,11 @@ class BridgeAttentionV1(BridgeAttention):
         )
 
     def integrate(self, reduced):
-        return sum(
+        first, *others = (
             normalize(norm, vector)
             for norm, vector in zip(self.norms, reduced)
         )
+        return sum(others, first)
 
     def linear_terms(self):
         maps = [affine(norm) for norm in self.norms]
@@ -208,11 +209,14 @@ class BridgeAttentionV2(BridgeAttention):
 
     def _build_integration(self, norm_cfg):
         self.selection = nn.Linear(len(self.in_channels), 1)
+        # A module: mmengine's efficient_conv_bn_eval looks for the one that
+        # stands before each norm.
+        self.flatten = nn.Flatten()
         self.norm = build_vector_norm(norm_cfg, self.hidden_channels)
 
     def integrate(self, reduced):
-        selected = self.selection(torch.stack(reduced, dim=-1)).squeeze(-1)
-        return normalize(self.norm, selected)
+        selected = self.selection(torch.stack(reduced, dim=-1))
+        return normalize(self.norm, self.flatten(selected))
 
     def linear_terms(self):
         a, b = self.selection.weight[0], self.selection.bias

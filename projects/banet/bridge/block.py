@@ -1,67 +1,33 @@
 """The contract of a block with bridge attention: one gate, many features."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Optional
 
 import torch
 import torch.nn.functional as F
 import torch.utils.checkpoint as cp
 from mmcv.cnn import fuse_conv_bn
-from mmengine.registry import MODELS
 from torch import nn, Tensor
 
-from .deploy import check_foldable, fold, FoldedAttention, is_pointwise
-from .norm import has_hooks
-from .ops import spatial_mean
+from .build import build_attention
+from .deploy import (
+    check_foldable,
+    fold,
+    FoldedAttention,
+    is_pointwise,
+    Pointwise,
+)
+from .ops import is_symbolic, spatial_mean
+from .warm_start import WarmStart
+from .watch import is_unwatched
 
 
-def build_attention(
-    cfg: dict, in_channels, channels: int, norm_cfg: dict
-) -> nn.Module:
-    """Build the attention module that ``cfg`` names.
-
-    The registered module is called with ``in_channels``, ``channels`` and
-    ``norm_cfg`` besides the arguments in ``cfg``, which win over ``norm_cfg``.
-
-    Raises:
-        TypeError: ``cfg`` is not a dict with a ``type``.
-        ValueError: Neither the network nor ``cfg`` has a ``norm_cfg``.
-        KeyError: The ``type`` is not registered (from the registry).
-    """
-    if not (isinstance(cfg, dict) and 'type' in cfg):
-        raise TypeError(
-            f'attention={cfg!r} must be a dict with a type, such as '
-            "dict(type='BridgeAttentionV2', ratio=16), or None for the plain "
-            'residual block.'
-        )
-    if norm_cfg is None and 'norm_cfg' not in cfg:
-        raise ValueError(
-            'norm_cfg=None leaves the attention without a norm: give it one '
-            "of its own, attention=dict(..., norm_cfg=dict(type='LN'))."
-        )
-    # The attention is never pretrained: where the backbone's norms are frozen,
-    # an inherited requires_grad=False would freeze it at its initial values.
-    norm_cfg = dict(norm_cfg or {})
-    norm_cfg.pop('requires_grad', None)
-    return MODELS.build(
-        dict(cfg),
-        default_args=dict(
-            in_channels=in_channels, channels=channels, norm_cfg=norm_cfg
-        ),
-    )
-
-
-def through(layer: nn.Module, vectors: Tensor) -> Tensor:
+def through(layer: Pointwise, vectors: Tensor) -> Tensor:
     """A Linear or pointwise conv on (N, C_in) vectors: it is the same."""
     return F.linear(vectors, layer.weight.flatten(1), layer.bias)
 
 
-def goes_through(layer: nn.Module) -> bool:
-    """Whether :func:`through` gives the mean of what ``layer`` gives."""
-    return is_pointwise(layer) and not has_hooks(layer)
-
-
-class BridgeMixin:
+class BridgeMixin(WarmStart):
     """Residual block with one gate, over all the features that it bridges.
 
     Put it before a block of mmpretrain. A subclass says which features are
@@ -80,14 +46,10 @@ class BridgeMixin:
         *args, **kwargs: Arguments of the block. ``with_cp`` runs the forward
             pass twice, so norms that train update their running statistics
             twice per step, as upstream's do.
-
-    Attributes:
-        replaced (str | None): Name of the plain block's own attention that
-            stood in this one's place.
     """
 
-    replaced: Optional[str] = None
-    gated_parts = 'weight', 'bias'  # of gated_layer
+    norm_cfg: dict
+    with_cp: bool
 
     def __init__(
         self,
@@ -131,14 +93,18 @@ class BridgeMixin:
         """
         raise NotImplementedError
 
-    @property
-    def gated_layer(self) -> str:
-        """Name of the layer whose ``gated_parts`` scale what is gated."""
+    def _forward(self, x, *args):
+        """What the block computes.
+
+        The last argument says whether nobody looks at the calls of
+        :meth:`_skipped_layers`.
+        """
         raise NotImplementedError
 
-    def _forward(self, x, *args):
-        """The block, where necessary up to its last activation."""
-        raise NotImplementedError
+    def _skipped_layers(self) -> Iterable[nn.Module]:
+        """Layers whose calls a faster form leaves out or writes into."""
+        last = self._last_layer()
+        return [] if last is None else [last]
 
     def _last_layer(self) -> Optional[nn.Module]:
         """The layer whose output is the last feature, its norm fused.
@@ -148,18 +114,20 @@ class BridgeMixin:
         """
         return None
 
-    def _pool_last(self, pooled, out):
+    def _pool_last(self, pooled, out, unwatched):
         """Add the mean of ``out``, (N, C, H, W), which the last layer gave.
 
-        Through that layer while training; a folded attention holds it.
+        Through that layer while training. A folded attention may hold it; by
+        now the layer may be another, such as a quantised one.
         """
+        if self.folded and len(pooled) == len(self.attention.in_channels):
+            return
         last = self._last_layer()
-        if not (self.folded and is_pointwise(last)):
-            pooled.append(
-                through(last, pooled[-1])
-                if self.training and goes_through(last)
-                else spatial_mean(out)
-            )
+        pooled.append(
+            through(last, pooled[-1])
+            if self.training and unwatched and is_pointwise(last)
+            else spatial_mean(out)
+        )
 
     def switch_to_deploy(self) -> None:
         """Take the exact inference form, which computes what eval mode does.
@@ -177,8 +145,10 @@ class BridgeMixin:
         attention, self.attention = self.attention, None
         fuse_conv_bn(self)
         last = self._last_layer()
-        pointwise = last is not None and is_pointwise(last)
-        self.attention = fold(attention, last if pointwise else None)
+        if attention is not None:
+            self.attention = fold(
+                attention, last if is_pointwise(last) else None
+            )
         self.folded = isinstance(self.attention, FoldedAttention)
         self.deploy = True
 
@@ -189,68 +159,31 @@ class BridgeMixin:
                 'the deploy form has no norms to train: call .eval(), or '
                 'build the model without deploy=True.'
             )
-        if self.with_cp and torch.is_grad_enabled():
+        # Once per forward pass: a recomputation must take the same way.
+        unwatched = not is_symbolic(x) and is_unwatched(
+            *self._skipped_layers()
+        )
+        if self.with_cp and torch.is_grad_enabled() and not is_symbolic(x):
             # Non-reentrant: it also serves inputs that need no gradient, as
             # those behind frozen stages.
-            return cp.checkpoint(self._forward, x, *args, use_reentrant=False)
-        return self._forward(x, *args)
+            return cp.checkpoint(
+                self._forward, x, *args, unwatched, use_reentrant=False
+            )
+        return self._forward(x, *args, unwatched)
 
     def _gate(self, pooled, out, scale=None):
         """The gate for ``out``, (N, C, H, W), times ``scale``, (C,)."""
         gate = self.attention(pooled)
-        expected = (*out.shape[:2], 1, 1)
-        # A tracer's sizes are tensors: comparing them would only warn.
-        if not torch.jit.is_tracing() and gate.shape != expected:
+        if not is_symbolic(out) and gate.shape != (*out.shape[:2], 1, 1):
             raise ValueError(
                 f'{type(self.attention).__name__} returned a gate of shape '
                 f'{tuple(gate.shape)}; a block needs (N, C, 1, 1) = '
-                f'{tuple(expected)}.'
+                f'{(*out.shape[:2], 1, 1)}.'
             )
         if scale is not None:
             # In its own precision, as the plain block's layer scale.
             return gate * scale[:, None, None]
         return gate.to(out.dtype)
-
-    def takes_warm_start(self, names: Container[str], prefix: str) -> bool:
-        """Whether weights of these names start this block's attention.
-
-        They do if they hold the block but no part of its attention: then
-        W_g becomes zero, so that the gate is sigmoid(0) = 1/2 for every
-        image, and what scales the gated feature is doubled. The
-        block computes what the plain one does, to the last digit, and learns
-        from there. An attention without a ``neutral`` method, such as a
-        user's own, keeps its values; so does one in the place of another
-        attention (``replaced``), where no gate equals the plain block.
-
-        Args:
-            names (Container[str]): Names of the weights that come in.
-            prefix (str): Of this block's names in them.
-        """
-        return (
-            self.warm_start
-            and self.replaced is None
-            and hasattr(self.attention, 'neutral')
-            and f'{prefix}{self.gated_layer}.weight' in names
-            and not any(n.startswith(f'{prefix}attention.') for n in names)
-        )
-
-    def _load_from_state_dict(self, state_dict, prefix, *args):
-        if self.takes_warm_start(state_dict, prefix):
-            state, gate = self.attention.neutral()
-            if gate == 0:
-                raise ValueError(
-                    f'{type(self.attention).__name__} closes its gate where '
-                    'W_g is zero: no warm start is possible. Set '
-                    'warm_start=False or a gate_cfg such as Sigmoid.'
-                )
-            # New entries and new tensors: the caller's stay as they are.
-            for name, value in state.items():
-                state_dict[f'{prefix}attention.{name}'] = value
-            for part in self.gated_parts:
-                name = f'{prefix}{self.gated_layer}.{part}'
-                if name in state_dict:
-                    state_dict[name] = state_dict[name] / gate
-        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 def bridges(model: nn.Module) -> Iterator[tuple[str, str, nn.Module]]:

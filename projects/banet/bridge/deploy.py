@@ -8,10 +8,9 @@ well, so that the widest map need not be pooled.
 
 import copy
 from collections.abc import Sequence
-from typing import Optional
+from typing import Any, Optional, TypeGuard, Union
 
 import torch
-import torch.nn.functional as F
 from mmcv.cnn.bricks import Conv2dAdaptivePadding
 from mmcv.cnn.bricks.wrappers import Conv2d, Linear
 from mmengine.model import BaseModule
@@ -21,6 +20,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 # mmcv's take empty batches, too, and pad by the size of the map.
 PLAIN_CONVS = (nn.Conv2d, Conv2d, Conv2dAdaptivePadding)
 PLAIN_LINEARS = (nn.Linear, Linear)
+Pointwise = Union[nn.Linear, nn.Conv2d]
 
 
 class FoldedAttention(BaseModule):
@@ -47,19 +47,15 @@ class FoldedAttention(BaseModule):
 
     def forward(self, pooled: Sequence[Tensor]) -> Tensor:
         """Compute the gate: m vectors (N, C_i) -> (N, C, 1, 1)."""
-        # Functions, not modules: their calls would cost more than the work.
-        reduction = self.reduction
-        hidden = F.linear(
-            torch.cat(pooled, 1), reduction.weight, reduction.bias
-        )
+        hidden = self.reduction(torch.cat(list(pooled), 1))
         if self.norm is not None:
             hidden = self.norm(hidden)
-        gate = F.linear(self.act(hidden), self.generation.weight)
-        return self.gate(gate)[:, :, None, None]
+        gate = self.gate(self.generation(self.act(hidden)))
+        return gate[:, :, None, None]
 
 
 @torch.no_grad()
-def fold(attention: nn.Module, last: Optional[nn.Module] = None) -> nn.Module:
+def fold(attention: nn.Module, last: Optional[Pointwise] = None) -> nn.Module:
     """Fold ``attention`` as far as that is exact in eval mode.
 
     Args:
@@ -75,16 +71,18 @@ def fold(attention: nn.Module, last: Optional[nn.Module] = None) -> nn.Module:
     if not _says_how_it_folds(attention):
         return attention
     # In float64: the products are rounded once, to the dtype they had.
-    terms = copy.deepcopy(attention).double().linear_terms()
+    exact: Any = copy.deepcopy(attention).double()
+    terms = exact.linear_terms()
     if terms is None:
         return attention
     weights, bias, norm = terms
     if last is not None:
         weight = weights.pop()
         weights[-1] = weights[-1] + weight @ last.weight.double().flatten(1)
+        assert last.bias is not None  # of the norm that was fused in
         bias = bias + weight @ last.bias.double()
     widths = [weight.shape[1] for weight in weights]
-    dtype = attention.generation.weight.dtype
+    dtype = next(attention.parameters()).dtype
     return FoldedAttention(
         torch.cat(weights, dim=1).to(dtype),
         bias.to(dtype),
@@ -107,10 +105,11 @@ def _says_how_it_folds(attention):
     return False
 
 
-def is_pointwise(layer: nn.Module) -> bool:
+def is_pointwise(layer: Optional[nn.Module]) -> TypeGuard[Pointwise]:
     """Whether ``layer``, a Linear or conv, does the same to every pixel."""
     return type(layer) in PLAIN_LINEARS or (
-        type(layer) in PLAIN_CONVS
+        isinstance(layer, nn.Conv2d)
+        and type(layer) in PLAIN_CONVS
         and layer.kernel_size == (1, 1)
         and layer.stride == (1, 1)
         and layer.padding == (0, 0)

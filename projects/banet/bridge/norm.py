@@ -13,18 +13,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from .ops import batch_statistics
 
-HOOKS = (
-    '_forward_hooks',
-    '_forward_pre_hooks',
-    '_backward_hooks',
-    '_backward_pre_hooks',
-)
-
-
-def has_hooks(*modules: nn.Module) -> bool:
-    """Whether someone looks at, or changes, what the modules calculate."""
-    return any(getattr(m, hooks) for m in modules for hooks in HOOKS)
-
 
 def is_fixed(norm: nn.Module) -> bool:
     """Whether ``norm`` is one affine map for all images.
@@ -40,7 +28,12 @@ def is_fixed(norm: nn.Module) -> bool:
 
 def affine(norm: nn.Module) -> Optional[tuple[Tensor, Tensor]]:
     """Scale and shift of a batch norm in eval mode; None for other norms."""
-    if not isinstance(norm, _BatchNorm) or norm.weight is None:
+    if (
+        not isinstance(norm, _BatchNorm)
+        or norm.weight is None
+        or norm.running_mean is None
+        or norm.running_var is None
+    ):
         return None
     scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     return scale, norm.bias - norm.running_mean * scale
@@ -49,9 +42,9 @@ def affine(norm: nn.Module) -> Optional[tuple[Tensor, Tensor]]:
 def is_affine_here(norm: nn.Module, y: Tensor) -> bool:
     """Whether :func:`affine_on` can take the place of ``norm(y)``.
 
-    It can for PyTorch's own BatchNorm2d without hooks. In full precision
-    only: half would lose digits of the variance's derivative. On the CPU
-    only, where it was measured to be faster.
+    It can for PyTorch's own BatchNorm2d. In full precision only: half would
+    lose digits of the variance's derivative. On the CPU only, where it was
+    measured to be faster.
     """
     return (
         type(norm) is nn.BatchNorm2d
@@ -61,7 +54,6 @@ def is_affine_here(norm: nn.Module, y: Tensor) -> bool:
         and y.dtype == norm.weight.dtype == norm.running_mean.dtype
         and y.dtype in (torch.float32, torch.float64)
         and y.numel() > y.shape[1]  # else torch names what is missing
-        and not has_hooks(norm)
     )
 
 
@@ -84,6 +76,7 @@ def affine_on(
     """
     momentum = norm.momentum
     if norm.training:
+        assert norm.num_batches_tracked is not None
         norm.num_batches_tracked.add_(1)
         if momentum is None:  # the mean over all batches
             momentum = 1 / norm.num_batches_tracked.item()
@@ -99,7 +92,9 @@ def affine_on(
             norm.eps,
         )
     if not norm.training:
-        return *affine(norm), y, out
+        fixed = affine(norm)
+        assert fixed is not None
+        return *fixed, y, out
     mean, invstd, y = batch_statistics(y, means.mean(0), mean, invstd)
     scale = norm.weight * invstd
     return scale, norm.bias - mean * scale, y, out

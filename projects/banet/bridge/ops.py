@@ -8,7 +8,8 @@ torch.compile and tracing those are what runs.
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
+from torch.autograd import forward_ad, Function
+from torch.fx import Proxy
 
 # torch 2.1 and 2.2 have it elsewhere.
 is_compiling = (
@@ -18,9 +19,24 @@ is_compiling = (
 )
 
 
-def plain_only() -> bool:
-    """Whether a compiler or tracer looks on, which fuses by itself."""
-    return is_compiling() or torch.jit.is_tracing()
+def is_symbolic(x: Tensor) -> bool:
+    """Whether ``x`` stands for a tensor: a tracer runs, sizes are unknown."""
+    return torch.jit.is_tracing() or isinstance(x, Proxy)
+
+
+def plain_only(x: Tensor) -> bool:
+    """Whether nothing but torch's own operations may touch ``x``.
+
+    Compilers and tracers (torch.compile, torch.export, torch.fx, jit) see
+    through them and fuse by themselves; torch.func and forward-mode
+    differentiation know the derivatives of no others.
+    """
+    return (
+        is_compiling()
+        or is_symbolic(x)
+        or torch._C._are_functorch_transforms_active()
+        or forward_ad._current_level >= 0
+    )
 
 
 class _SpatialMean(Function):
@@ -41,7 +57,7 @@ def spatial_mean(x: Tensor) -> Tensor:
 
     Half-precision sums, which could overflow, are taken in float32.
     """
-    if torch.is_grad_enabled() and x.requires_grad and not plain_only():
+    if not plain_only(x) and torch.is_grad_enabled() and x.requires_grad:
         return _SpatialMean.apply(x)
     return x.mean((2, 3))
 
@@ -57,31 +73,29 @@ class _GatedAdd(Function):
         gate, x = ctx.saved_tensors
         grad_gate = None
         if ctx.needs_input_grad[1]:
-            if grad.is_contiguous() and x.is_contiguous():
-                # A dot product per channel, without the map of products.
-                dot = torch.linalg.vecdot(grad.flatten(2), x.flatten(2))
-            else:
-                dot = (grad * x).sum((2, 3))
-            grad_gate = dot[:, :, None, None]
+            grad_gate = (grad * x).sum((2, 3), keepdim=True)
         return grad, grad_gate, grad * gate
 
 
-def gated_add(shortcut: Tensor, gate: Tensor, x: Tensor) -> Tensor:
+def gated_add(
+    shortcut: Tensor, gate: Tensor, x: Tensor, inplace: bool = False
+) -> Tensor:
     """``shortcut + gate * x`` in one pass.
 
     Args:
         shortcut (Tensor): (N, C, H, W).
         gate (Tensor): (N, C, 1, 1).
-        x (Tensor): (N, C, H, W). Where no gradient is wanted its memory
-            takes the result: pass a map that nobody else needs.
+        x (Tensor): (N, C, H, W).
+        inplace (bool): Nobody else has seen ``x``: its memory takes the
+            result where no gradient is wanted. Defaults to False.
     """
-    if plain_only() or not shortcut.dtype == gate.dtype == x.dtype:
+    if plain_only(x) or not shortcut.dtype == gate.dtype == x.dtype:
         return shortcut + gate * x
     if torch.is_grad_enabled() and (
         shortcut.requires_grad or gate.requires_grad or x.requires_grad
     ):
         return _GatedAdd.apply(shortcut, gate, x)
-    return torch.addcmul(shortcut, gate, x, out=x)
+    return torch.addcmul(shortcut, gate, x, out=x if inplace else None)
 
 
 class _GatedNormAdd(Function):

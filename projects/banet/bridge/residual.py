@@ -1,11 +1,19 @@
 """ResNet's kind of block: convs, each with a norm, beside a shortcut."""
 
+from typing import Optional
+
 import torch
 from torch import nn
 
-from .block import BridgeMixin, goes_through, through
-from .norm import affine_on, has_hooks, is_affine_here, is_fixed
-from .ops import gated_add, gated_norm_add, plain_only, spatial_mean
+from .block import BridgeMixin, through
+from .deploy import is_pointwise
+from .norm import affine_on, is_affine_here, is_fixed
+from .ops import (
+    gated_add,
+    gated_norm_add,
+    plain_only,
+    spatial_mean,
+)
 
 
 class ConvNormBridge(BridgeMixin):
@@ -25,8 +33,11 @@ class ConvNormBridge(BridgeMixin):
     """
 
     num_convs: int
+    relu: nn.Module
+    drop_path: nn.Module
+    downsample: Optional[nn.Module]
 
-    def _layers(self):
+    def _layers(self) -> list[tuple[nn.Module, nn.Module]]:
         """The block's (conv, norm) pairs in order."""
         return [
             (getattr(self, f'conv{i}'), getattr(self, f'norm{i}'))
@@ -48,19 +59,85 @@ class ConvNormBridge(BridgeMixin):
     def _last_layer(self):
         return self._layers()[-1][0] if self._fused() else None
 
+    def _skipped_layers(self):
+        return self._layers()[-1]
+
     def switch_to_deploy(self):
         """See :meth:`banet.BridgeMixin.switch_to_deploy`."""
         super().switch_to_deploy()
         self.folded = self.folded and self._fused()
 
-    def _forward(self, x):
+    def _forward(self, x, unwatched):
         """(N, C_in, H, W) -> (N, C, H / stride, W / stride)."""
-        return self.relu(
-            self._forward_folded(x) if self.folded else self._sum(x)
-        )
+        if self.attention is None:
+            out = self._forward_plain(x)
+        elif self.folded:
+            out = self._forward_folded(x, unwatched)
+        elif unwatched and (self.training or self.deploy):
+            out = self._forward_fast(x)
+        else:
+            out = self._forward_paper(x, unwatched)
+        return self.relu(out)
 
-    def _forward_folded(self, x):
-        """:meth:`_sum` without norms, with as few calls as possible.
+    def _shortcut(self, x):
+        return x if self.downsample is None else self.downsample(x)
+
+    def _forward_plain(self, x):
+        *inner, (last, norm) = self._layers()
+        out = x
+        for conv, inner_norm in inner:
+            out = self.relu(inner_norm(conv(out)))
+        out = self.drop_path(norm(last(out)))
+        out += self._shortcut(x)
+        return out
+
+    def _pooled(self, x):
+        """F_(n-1), and g_1..g_(n-1)."""
+        out, pooled = x, []
+        for conv, norm in self._layers()[:-1]:
+            out = self.relu(norm(conv(out)))
+            pooled.append(spatial_mean(out))
+        return out, pooled
+
+    def _forward_paper(self, x, unwatched=False):
+        """The papers' equations, one by one: what all other forms equal."""
+        out, pooled = self._pooled(x)
+        conv, norm = self._layers()[-1]
+        out = norm(conv(out))
+        pooled.append(spatial_mean(out))
+        gate = self._path_gate(pooled, out)
+        return gated_add(self._shortcut(x), gate, out, inplace=unwatched)
+
+    def _forward_fast(self, x):
+        """The same while training, with less of the widest map.
+
+        A norm is an affine map per channel, fixed in eval mode and decided
+        by the batch in train mode: the gate is multiplied into it, and g_n
+        is the map of the mean that stood before the norm.
+        """
+        out, pooled = self._pooled(x)
+        conv, norm = self._layers()[-1]
+        y = conv(out)
+        through_conv = is_pointwise(conv)
+        means = through(conv, pooled[-1]) if through_conv else None
+        if self._gates_inside(norm, y):
+            means = spatial_mean(y) if means is None else means
+            scale, shift, y, out = affine_on(norm, y, means)
+            pooled.append(scale * means + shift)
+            gate = self._path_gate(pooled, y).flatten(1)
+            return gated_norm_add(
+                self._shortcut(x), gate, scale, shift, y, out
+            )
+        out = norm(y)
+        if means is not None and is_fixed(norm):
+            pooled.append(norm(means[:, :, None, None]).flatten(1))
+        else:
+            pooled.append(spatial_mean(out))
+        gate = self._path_gate(pooled, out)
+        return gated_add(self._shortcut(x), gate, out, inplace=True)
+
+    def _forward_folded(self, x, unwatched):
+        """Without norms, with as few calls as possible.
 
         At a batch of one, calls cost more than what they calculate.
         """
@@ -71,42 +148,12 @@ class ConvNormBridge(BridgeMixin):
         for conv in inner:
             out = self.relu(conv(out))
             pooled.append(spatial_mean(out))
-        shortcut = x if self.downsample is None else self.downsample(x)
+        shortcut = self._shortcut(x)
         out = last(out)
         if len(self.attention.in_channels) > len(inner):
             pooled.append(spatial_mean(out))
-        return gated_add(shortcut, self.attention(pooled).to(out.dtype), out)
-
-    def _sum(self, x):
-        *inner, (conv, norm) = self._layers()
-        out, pooled = x, []
-        for inner_conv, inner_norm in inner:
-            out = self.relu(inner_norm(inner_conv(out)))
-            if self.attention is not None:
-                pooled.append(spatial_mean(out))
-        y = conv(out)
-        shortcut = x if self.downsample is None else self.downsample(x)
-        if self.attention is None:
-            out = self.drop_path(norm(y))
-            out += shortcut
-            return out
-        if self._gates_inside(norm, y):
-            means = (
-                through(conv, pooled[-1])
-                if goes_through(conv)
-                else spatial_mean(y)
-            )
-            scale, shift, y, out = affine_on(norm, y, means)
-            pooled.append(scale * means + shift)
-            gate = self._path_gate(pooled, y).flatten(1)
-            return gated_norm_add(shortcut, gate, scale, shift, y, out)
-        out = norm(y)
-        if self._skips_last_map(conv, norm):
-            means = through(conv, pooled[-1])
-            pooled.append(norm(means[:, :, None, None]).flatten(1))
-        else:
-            pooled.append(spatial_mean(out))
-        return gated_add(shortcut, self._path_gate(pooled, out), out)
+        gate = self.attention(pooled).to(out.dtype)
+        return gated_add(shortcut, gate, out, inplace=unwatched)
 
     def _path_gate(self, pooled, out):
         # Dropping a path is a factor per sample: cheaper on the gate.
@@ -116,28 +163,11 @@ class ConvNormBridge(BridgeMixin):
         """Whether the gate is multiplied into the norm's affine map.
 
         The same numbers and gradients, but the backward pass needs only y:
-        norm(y) is not kept, and its memory takes the result. Only while
-        training: gradients in eval mode stay those of the plain path.
+        norm(y) is not kept, and its memory takes the result.
         """
         return (
-            self.training
+            not plain_only(y)
             and y.requires_grad
             and torch.is_grad_enabled()
-            and not plain_only()
             and is_affine_here(norm, y)
-        )
-
-    def _skips_last_map(self, conv, norm):
-        """Whether mean(norm(conv(x))) is taken as norm(conv(mean(x))).
-
-        The same numbers, without reading and, in the backward pass, writing
-        the widest map: where a training runs with its norms in eval mode.
-        Plain inference stays the paper's, operation by operation; its fast
-        form is the deploy form.
-        """
-        return (
-            (self.deploy or self.training)
-            and is_fixed(norm)
-            and goes_through(conv)
-            and not has_hooks(norm)
         )

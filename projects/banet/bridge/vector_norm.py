@@ -3,7 +3,6 @@
 import logging
 from typing import Optional
 
-import torch
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from mmengine.dist import get_world_size
@@ -12,7 +11,7 @@ from torch import nn, Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from .ops import is_compiling
+from .ops import is_compiling, is_symbolic
 
 USE_LN = "attention=dict(type='BridgeAttentionV2', norm_cfg=dict(type='LN'))"
 
@@ -49,19 +48,16 @@ def _problem_on_vectors(norm: nn.Module, num_features: int) -> Optional[str]:
         return 'instance norm averages over spatial axes, there are none'
     if isinstance(norm, _BatchNorm) and norm.running_mean is None:
         return 'it keeps no running statistics (track_running_stats=False)'
+    # By its class: where parameters are not there yet (accelerate's empty
+    # weights, DeepSpeed's zero.Init), nothing can be tried.
+    if type(norm).__name__.lower().endswith(('2d', '3d')):
+        return 'it takes maps, (N, C, H, W)'
     groups = getattr(norm, 'num_groups', 1)  # of GroupNorm
     if not isinstance(norm, _BatchNorm) and num_features == groups:
         return (
             'a group of one value is always normalised to zero (fewer groups '
             'or a smaller ratio help)'
         )
-    try:
-        with torch.no_grad():
-            norm.eval()(torch.zeros(2, num_features))
-    except Exception as error:  # whatever a layer for other shapes raises
-        return str(error)
-    finally:
-        norm.train()
     return None
 
 
@@ -72,7 +68,7 @@ def normalize(norm: nn.Module, x: Tensor) -> Tensor:
     with the running statistics, which it does not update: PyTorch would
     raise "Expected more than 1 value per channel when training".
     """
-    if not (norm.training and isinstance(norm, _BatchNorm)):
+    if not (norm.training and isinstance(norm, _BatchNorm)) or is_symbolic(x):
         return norm(x)
     samples = x.shape[0]
     if isinstance(norm, nn.SyncBatchNorm):
@@ -87,7 +83,7 @@ def normalize(norm: nn.Module, x: Tensor) -> Tensor:
             training=False,
             eps=norm.eps,
         )
-    if 2 <= samples <= 4 and not is_compiling():
+    if not is_compiling() and 2 <= samples <= 4:  # no guard on the batch
         # mmengine's logger shows a repeated warning once.
         print_log(
             'Bridge attention normalises one vector per image over batches '

@@ -1,0 +1,55 @@
+"""From a config to the attention of one block."""
+
+import logging
+
+from mmengine.logging import print_log
+from mmengine.registry import MODELS
+from torch import nn
+
+
+def build_attention(
+    cfg: dict, in_channels, channels: int, norm_cfg: dict
+) -> nn.Module:
+    """Build the attention module that ``cfg`` names.
+
+    The registered module is called with ``in_channels``, ``channels`` and
+    ``norm_cfg`` besides the arguments in ``cfg``, which win over ``norm_cfg``.
+
+    Raises:
+        TypeError: ``cfg`` is not a dict with a ``type``.
+        ValueError: Neither the network nor ``cfg`` has a ``norm_cfg``.
+        KeyError: The ``type`` is not registered (from the registry).
+    """
+    if not (isinstance(cfg, dict) and 'type' in cfg):
+        raise TypeError(
+            f'attention={cfg!r} must be a dict with a type, such as '
+            "dict(type='BridgeAttentionV2', ratio=16), or None for the plain "
+            'residual block.'
+        )
+    if norm_cfg is None and 'norm_cfg' not in cfg:
+        raise ValueError(
+            'norm_cfg=None leaves the attention without a norm: give it one '
+            "of its own, attention=dict(..., norm_cfg=dict(type='LN'))."
+        )
+    norm_cfg = norm_cfg or {}
+    if 'norm_cfg' not in cfg and norm_cfg.get('type') == 'GN':
+        # Its groups are made for maps: of a hidden width of 4 to 128, one in
+        # 32 is a single value or none.
+        print_log(
+            f"The backbone's norm_cfg={norm_cfg} has groups of channels, "
+            'which the short vectors of bridge attention do not have: the '
+            'attention takes LN.',
+            logger='current',
+            level=logging.INFO,
+        )
+        norm_cfg = dict(type='LN')
+    # The attention is never pretrained: where the backbone's norms are frozen,
+    # an inherited requires_grad=False would freeze it at its initial values.
+    norm_cfg = dict(norm_cfg)
+    norm_cfg.pop('requires_grad', None)
+    return MODELS.build(
+        dict(cfg),
+        default_args=dict(
+            in_channels=in_channels, channels=channels, norm_cfg=norm_cfg
+        ),
+    )

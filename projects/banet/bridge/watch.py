@@ -1,0 +1,33 @@
+"""Does calling a layer do just what its class does, or does someone look on?
+
+What stands in for a call must be seen by nobody: hooks, the global ones
+included, and patched forward methods would miss it.
+"""
+
+from torch import nn
+from torch.nn.modules import module as torch_module
+
+HOOKS = (
+    '_forward_hooks',
+    '_forward_pre_hooks',
+    '_backward_hooks',
+    '_backward_pre_hooks',
+)
+
+
+def _is_patched(cls):
+    owner = next(c for c in cls.__mro__ if 'forward' in vars(c))
+    forward = vars(owner)['forward']
+    return forward.__module__ != owner.__module__ or hasattr(
+        forward, '__wrapped__'
+    )
+
+
+def is_unwatched(*layers: nn.Module) -> bool:
+    """Whether nobody sees or changes what calling the layers does."""
+    return not torch_module._has_any_global_hook() and not any(
+        'forward' in vars(layer)
+        or any(getattr(layer, hooks) for hooks in HOOKS)
+        or _is_patched(type(layer))
+        for layer in layers
+    )

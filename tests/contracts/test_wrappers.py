@@ -1,0 +1,121 @@
+"""torch's wrappers: DDP, FSDP2, distributed checkpoints, LoRA, all on gloo."""
+
+import copy
+
+import pytest
+import torch
+import torch.distributed as dist
+from contract import Case, gradients, images, NETWORKS, same_gradients, V2
+from mmengine.runner.checkpoint import load_state_dict
+from mmpretrain.models.peft import LoRAModel
+from torch.distributed.checkpoint.state_dict import (
+    get_model_state_dict,
+    set_model_state_dict,
+    StateDictOptions,
+)
+from torch.distributed.device_mesh import init_device_mesh
+from torch.nn.parallel import DistributedDataParallel
+
+from banet import BridgeMixin
+
+pytestmark = pytest.mark.slow
+WHOLE = StateDictOptions(full_state_dict=True, strict=False)
+OWN = [(name, NETWORKS[name][2][0]) for name in NETWORKS]
+
+
+@pytest.fixture(scope='module')
+def mesh():
+    """One process of gloo: what wrappers do to modules needs no second."""
+    dist.init_process_group(
+        'gloo', store=dist.HashStore(), rank=0, world_size=1
+    )
+    yield init_device_mesh('cpu', (1,))
+    dist.destroy_process_group()
+
+
+@pytest.mark.parametrize('name,own', OWN)
+def test_ddp_with_a_static_graph(name, own, mesh):
+    model = Case(name, own).build(training=True)
+    expected = gradients(copy.deepcopy(model), images())
+    if len(expected) < len(list(model.parameters())):
+        pytest.skip('some outputs are not asked for: DDP wants all gradients')
+    wrapped = DistributedDataParallel(model, static_graph=True)
+    same_gradients(gradients(model, images(), wrapped), expected)
+
+
+def sharded(model, mesh, per_block):
+    fsdp = pytest.importorskip(
+        'torch.distributed.fsdp', reason='FSDP2 came with torch 2.6'
+    )
+    if not hasattr(fsdp, 'fully_shard'):
+        pytest.skip('FSDP2 came with torch 2.6')
+    for block in model.modules() if per_block else ():
+        if isinstance(block, BridgeMixin):
+            fsdp.fully_shard(block, mesh=mesh)
+    return fsdp.fully_shard(model, mesh=mesh)
+
+
+@pytest.mark.parametrize('per_block', [False, True])
+@pytest.mark.parametrize('name,own', OWN)
+def test_sharded_parameters_have_the_same_gradients(
+    name, own, per_block, mesh
+):
+    model = Case(name, own).build(training=True)
+    expected = gradients(copy.deepcopy(model), images())
+    found = gradients(sharded(model, mesh, per_block), images())
+    same_gradients({n: g.full_tensor() for n, g in found.items()}, expected)
+
+
+@pytest.mark.parametrize('per_block', [False, True])
+def test_distributed_checkpoints_come_back(per_block, mesh):
+    weights = Case('resnet18', V2).build().state_dict()
+    model = sharded(Case('resnet18', V2).build(), mesh, per_block)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    set_model_state_dict(model, copy.copy(weights), options=WHOLE)
+    found = get_model_state_dict(model, options=WHOLE)
+    for name, tensor in weights.items():
+        assert torch.equal(found[name], tensor), name
+
+
+@pytest.mark.parametrize('per_block', [False, True])
+def test_plain_weights_of_a_distributed_checkpoint_warm_start(per_block, mesh):
+    """It fills in what the file lacks: that is no attention which came in."""
+    plain = Case('resnet18').build()
+    model = sharded(Case('resnet18', V2).build(), mesh, per_block)
+    set_model_state_dict(model, plain.state_dict(), options=WHOLE)
+    with torch.no_grad():
+        for a, b in zip(model(images(2)), plain(images(2))):
+            assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize('own', NETWORKS['swin'][2])
+@pytest.mark.parametrize('load', ['torch', 'mmengine'])
+def test_lora_reads_its_own_checkpoint(own, load):
+    """It holds what is trained alone; the rest has other names inside."""
+    torch.manual_seed(0)
+    models = [
+        LoRAModel(
+            module=dict(
+                type='BASwinTransformer', **{**NETWORKS['swin'][1], **own}
+            ),
+            alpha=1,
+            rank=4,
+            drop_rate=0.1,
+            targets=[dict(type='qkv')],
+        )
+        for _ in range(2)
+    ]
+    with torch.no_grad():
+        for parameter in models[0].parameters():
+            if parameter.requires_grad:
+                parameter.normal_()
+    weights = models[0].state_dict()
+    assert weights and all('.lora_' in name for name in weights)
+    if load == 'torch':
+        models[1].load_state_dict(weights)
+    else:
+        load_state_dict(models[1], weights, strict=True)
+    for name, tensor in weights.items():
+        assert torch.equal(models[1].state_dict()[name], tensor), name
