@@ -1,6 +1,7 @@
 """Bad options of benchmark.py and get_flops.py end in one line."""
 
 import runpy
+import shlex
 import sys
 
 import pytest
@@ -16,6 +17,9 @@ def error_of(name, args, monkeypatch):
     return stop.value.code
 
 
+QUOTED = shlex.quote(str(DET))  # a folder may have a space
+
+
 @pytest.mark.parametrize(
     'options,message',
     [
@@ -26,19 +30,19 @@ def error_of(name, args, monkeypatch):
         ('--size 64by64', '--size 64by64: write 224 or 800x1344'),
         ('--depth 19', "plain: 'invalid depth 19 for resnet'. Leave it out"),
         ('--threads 0', '--threads 0 must be 1 or more'),
-        (f'--config {DET} --depth 18', '--depth and --norm-eval are for b'),
-        (f'--config {DET} --models se', 'se in '),
+        (f'--config {QUOTED} --depth 18', '--depth and --norm-eval are for b'),
+        (f'--config {QUOTED} --models se', 'se in '),
         ('--config {plain}', 'has the backbone ResNet: name a config with'),
         ('--out .', '. is a folder'),
         ('--cuda-graph', '--cuda-graph needs --device cuda'),
         ('--config missing.py', 'missing.py does not exist'),
         ('--mode train --models bav2-deploy', 'bav2-deploy is for inference'),
-        (f'--config {DET} --compile', '--compile and --cuda-graph are for'),
+        (f'--config {QUOTED} --compile', '--compile and --cuda-graph are for'),
         ('--plot cost.png', '--plot needs several --batch or --size'),
         ('--out nowhere/times.json', 'the folder nowhere is missing'),
         ('--config {empty}', 'config.py has no model.backbone: name a config'),
         (
-            f'--config {DET} --models bav2-straight',
+            f'--config {QUOTED} --models bav2-straight',
             'no model bav2-straight in the place of BAResNet: choo',
         ),
     ],
@@ -52,7 +56,7 @@ def test_bad_options_of_the_benchmark_end_in_one_line(
     plain.write_text(
         "_base_ = 'mmdet::retinanet/retinanet_r50_fpn_1x_coco.py'"
     )
-    options = options.format(empty=empty, plain=plain).split()
+    options = shlex.split(options.format(empty=empty, plain=plain))
     assert message in error_of('benchmark.py', options, monkeypatch)
 
 

@@ -157,7 +157,7 @@ def test_command_runs(command, clone, monkeypatch):
         assert not exit.value.code
         return
     # The environment's own Python, as after `source .venv/bin/activate`.
-    line = re.sub(r'^python ', f'{sys.executable} ', line)
+    line = re.sub(r'^python ', f'{shlex.quote(sys.executable)} ', line)
     result = subprocess.run(
         ['bash', '-c', line], cwd=clone, capture_output=True, text=True
     )
