@@ -17,7 +17,7 @@ from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 
 from ..bridge.block import BridgeMixin
-from ..bridge.warm_start import clean_name, tensors_of
+from ..bridge.warm_start import clean_name, holds_attention, tensors_of
 from ..utils.errors import BanetError
 from ..utils.text import shorten
 from .mismatch import (
@@ -205,7 +205,7 @@ class LoadingMixin(nn.Module):
         mismatched = mismatched_names(own, found)
         states = [
             'loaded'
-            if any(n.startswith(f'{name}.attention.') for n in found)
+            if holds_attention(found, f'{name}.')
             else 'lost'
             if block.loses_attention(found, f'{name}.')
             else 'warm'

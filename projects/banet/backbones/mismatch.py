@@ -7,6 +7,7 @@ from typing import Optional
 
 from torch import nn
 
+from ..bridge.warm_start import holds_attention
 from ..utils.text import shorten
 
 CONVERT = 'python tools/convert_checkpoint.py SRC DST'
@@ -166,11 +167,7 @@ def problem_of_blocks(blocks, own, found, mismatched):
             f'they are of another depth: {"; ".join(text)}. '
             "Set the depth or arch of the weights in the config's backbone."
         )
-    holding = [
-        name
-        for name in touched
-        if any(n.startswith(f'{name}.attention.') for n in found)
-    ]
+    holding = [n for n in touched if holds_attention(found, f'{n}.')]
     ours = [name for name in blocks if blocks[name].attention is not None]
     lacking = [name for name in ours if name in touched - set(holding)]
     if holding and lacking:

@@ -159,9 +159,12 @@ class BridgeMixin(WarmStart):
                 'the deploy form has no norms to train: call .eval(), or '
                 'build the model without deploy=True.'
             )
-        # Once per forward pass: a recomputation must take the same way.
-        unwatched = not is_symbolic(x) and is_unwatched(
-            *self._skipped_layers()
+        # Once per forward pass: a recomputation must take the same way. The
+        # plain block skips nothing, so that nobody need be looked for.
+        unwatched = (
+            self.attention is not None
+            and not is_symbolic(x)
+            and is_unwatched(*self._skipped_layers())
         )
         if self.with_cp and torch.is_grad_enabled() and not is_symbolic(x):
             # Non-reentrant: it also serves inputs that need no gradient, as

@@ -1,7 +1,7 @@
 """Weights without attention give exactly the plain block: the warm start."""
 
 import copy
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Optional
 
 import torch
@@ -130,7 +130,7 @@ class WarmStart(nn.Module):
             and self.replaced is None
             and hasattr(self.attention, 'neutral')
             and self._is_whole(names, prefix)
-            and not _holds_attention(names, prefix)
+            and not holds_attention(names, prefix)
         )
 
     def loses_attention(self, names: Collection[str], prefix: str) -> bool:
@@ -148,7 +148,7 @@ class WarmStart(nn.Module):
         )
 
     def _load_from_state_dict(self, state_dict, prefix, local_metadata, *args):
-        if _holds_attention(state_dict, prefix):
+        if holds_attention(state_dict, prefix):
             self.attention_loaded = True
             self._version = local_metadata.get('version', 1)
         elif self.takes_warm_start(state_dict, prefix):
@@ -182,5 +182,6 @@ class WarmStart(nn.Module):
                 state_dict[name] = state_dict[name] / gate
 
 
-def _holds_attention(names, prefix):
+def holds_attention(names: Iterable[str], prefix: str) -> bool:
+    """Whether they name a part of the attention of the block ``prefix``."""
     return any(name.startswith(f'{prefix}attention.') for name in names)
