@@ -36,6 +36,9 @@ upstream.EfficientNet.layer_settings = {
 }
 for name in ('thin', 'pocket'):
     upstream.EfficientNet.arch_settings[name] = (1.0, 1.0, 64)
+upstream.MobileNetV3.arch_settings['thin'] = (
+    upstream.MobileNetV3.arch_settings['small'][:4]
+)
 upstream.EfficientNetV2.arch_settings['thin'] = [
     [1, 3, 1, 1, 16, 16, 0.0, -1],
     [1, 3, 2, 4, 16, 16, 0.0, 0],
@@ -50,29 +53,20 @@ LN = dict(
     attention=dict(type='BridgeAttentionV2', ratio=4, norm_cfg=dict(type='LN'))
 )
 NONE = dict(attention=None)
-ALL = (0, 1, 2, 3)
-THIN = dict(base_channels=16, stem_channels=16, out_indices=ALL)
+TWO = dict(num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(0, 1))
+THIN = dict(base_channels=16, stem_channels=16, **TWO)
 # name -> (class, arguments, what ours is given in turn)
 NETWORKS = {
     'resnet18': ('ResNet', dict(depth=18, **THIN), (V2, V1, LN, NONE)),
     'resnet18-v1c': (
         'ResNetV1c',
-        dict(depth=18, strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4), **THIN),
+        dict(depth=18, **{**THIN, 'strides': (1, 1), 'dilations': (1, 2)}),
         (V2,),
     ),
     'resnet18-v1d': ('ResNetV1d', dict(depth=18, **THIN), (V1,)),
     'resnext50': (
         'ResNeXt',
-        dict(
-            depth=50,
-            groups=4,
-            num_stages=2,
-            strides=(1, 2),
-            dilations=(1, 1),
-            base_channels=16,
-            stem_channels=16,
-            out_indices=(0, 1),
-        ),
+        dict(depth=50, groups=4, **THIN),
         (V2,),
     ),
     'regnet': (
@@ -87,7 +81,7 @@ NETWORKS = {
     ),
     'mobilenet-v3': (
         'MobileNetV3',
-        dict(arch='small', out_indices=(0, 3, 12)),
+        dict(arch='thin', out_indices=(0, 3, 5)),
         ({}, NONE),
     ),
     'efficientnet': (
@@ -109,7 +103,7 @@ NETWORKS = {
         'ConvNeXt',
         dict(
             arch=dict(depths=[1, 1, 2, 1], channels=[16, 32, 48, 64]),
-            out_indices=ALL,
+            out_indices=(0, 1, 2, 3),
             gap_before_final_norm=False,
         ),
         (V2, NONE),
@@ -118,7 +112,7 @@ NETWORKS = {
         'ConvNeXt',
         dict(
             arch=dict(depths=[1, 1, 2, 1], channels=[16, 32, 48, 64]),
-            out_indices=ALL,
+            out_indices=(0, 1, 2, 3),
             gap_before_final_norm=False,
             use_grn=True,
             layer_scale_init_value=0.0,
@@ -133,7 +127,7 @@ NETWORKS = {
                 embed_dims=16, depths=[1, 1, 2, 1], num_heads=[1, 2, 4, 8]
             ),
             img_size=64,
-            out_indices=ALL,
+            out_indices=(0, 1, 2, 3),
             pad_small_map=True,
         ),
         (V2, NONE),

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import torch
+from fork_server import run_script
 
 from banet.apis.config import load_config
 from banet.apis.model import build_model
@@ -72,8 +73,9 @@ def run(*command, cwd=ROOT):
     )
 
 
-def python(script, *args, **kwargs):
-    return run(sys.executable, script, *args, **kwargs)
+def python(script, *args, cwd=ROOT):
+    """Run a script in a process that has the libraries already."""
+    return run_script(script, *args, cwd=cwd)
 
 
 def tool(name, *args, **kwargs):

@@ -48,24 +48,3 @@ def test_folded_weights_load_where_deploy_is_set_and_nowhere_else(name):
         other.load_state_dict(unfolded)
     with pytest.raises(RuntimeError, match='no norms to train'):
         other.train()(images())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize('name', SMALL)
-def test_compiled_in_one_graph_it_computes_the_same(name):
-    model = build(name).eval()
-    compiled = torch.compile(model, backend='aot_eager', fullgraph=True)
-    with torch.no_grad():
-        for a, b in zip(compiled(images()), model(images()), strict=True):
-            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
-    torch._dynamo.reset()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize('name', SMALL)
-def test_it_exports_with_torch_export(name):
-    model = build(name).eval()
-    exported = torch.export.export(model, (images(),)).module()
-    with torch.no_grad():
-        for a, b in zip(exported(images()), model(images()), strict=True):
-            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)

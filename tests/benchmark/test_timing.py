@@ -1,6 +1,7 @@
 """tools/benchmark.py times what it says."""
 
 import json
+import runpy
 import sys
 
 import pytest
@@ -10,19 +11,29 @@ from runs import ROOT, run
 from banet.benchmark import NETWORKS, plot
 
 SMALL = ['--size', '64', '--batch', '2', '--threads', '2', '--repeats', '1']
-NAMES = ['plain', 'se', 'bav2', 'bav2-deploy']
+NAMES = ['plain', 'bav2', 'bav2-deploy']
 
 
-def tool(name, *args, code=()):
-    """As runs.tool, or by ``code`` that starts it."""
-    return run(sys.executable, *code, ROOT / 'tools' / name, *args)
+@pytest.fixture
+def benchmark(monkeypatch, capsys):
+    """tools/benchmark.py in this process; what it prints."""
+
+    def call(*args):
+        path = str(ROOT / 'tools/benchmark.py')
+        monkeypatch.setattr(sys, 'argv', [path, *map(str, args)])
+        with pytest.raises(SystemExit) as exit:
+            runpy.run_path(path, run_name='__main__')
+        printed = capsys.readouterr()
+        assert not exit.value.code, printed.err
+        return printed.out
+
+    return call
 
 
 @pytest.mark.slow
-def test_networks_are_timed_and_written(tmp_path):
+def test_networks_are_timed_and_written(tmp_path, benchmark):
     out = tmp_path / 'times.json'
-    result = tool('benchmark.py', *SMALL, '--out', out, '--models', *NAMES)
-    assert result.returncode == 0, result.stderr[-2000:]
+    printed = benchmark(*SMALL, '--out', out, '--models', *NAMES)
     (measured,) = json.loads(out.read_text())['results']
     rows = {row['model']: row for row in measured['rows']}
     assert list(rows) == NAMES
@@ -33,16 +44,15 @@ def test_networks_are_timed_and_written(tmp_path):
     assert rows['bav2']['params'] == 28_702_664 - head - 26_560
     assert rows['bav2-deploy']['params'] < rows['bav2']['params']
     for name in rows:
-        assert f'| 64x64 | 2 | {name} | ' in result.stdout
+        assert f'| 64x64 | 2 | {name} | ' in printed
 
 
 @pytest.mark.slow
-def test_training_and_layouts_are_timed():
+def test_training_and_layouts_are_timed(benchmark):
     options = ['--mode', 'train', '--channels-last', '--norm-eval']
-    models = ['--dtype', 'bf16', '--models', 'plain', 'bav2', '--depth', '18']
-    result = tool('benchmark.py', *SMALL, *options, *models)
-    assert result.returncode == 0, result.stderr[-2000:]
-    assert '2 threads' in result.stdout and '| bav2 | ' in result.stdout
+    models = ['--dtype', 'bf16', '--models', 'bav2', '--depth', '18']
+    printed = benchmark(*SMALL, *options, *models)
+    assert '2 threads' in printed and '| bav2 | ' in printed
 
 
 @pytest.mark.slow
@@ -54,11 +64,10 @@ def test_training_and_layouts_are_timed():
         ('ba-resnet18_digits', 'infer'),
     ],
 )
-def test_step_of_a_whole_model_is_timed(name, mode):
+def test_step_of_a_whole_model_is_timed(name, mode, benchmark):
     options = ['--config', ROOT / f'configs/demo/{name}.py', '--mode', mode]
-    result = tool('benchmark.py', *SMALL, *options, '--models', 'bav2')
-    assert result.returncode == 0, result.stderr[-2000:]
-    assert '| 64x64 | 2 | bav2 | ' in result.stdout
+    printed = benchmark(*SMALL, *options, '--models', 'bav2')
+    assert '| 64x64 | 2 | bav2 | ' in printed
 
 
 def test_plot_shows_time_and_ratio_over_batch_and_size(tmp_path):
@@ -86,6 +95,7 @@ def test_it_runs_without_compiled_ops_of_mmcv():
         "runpy.run_path(sys.argv[0], run_name='__main__')\n"
         "assert not any(n.startswith('mmcv.ops') for n in sys.modules)\n"
     )
-    options = ['--models', 'plain', 'bav2', '--depth', '18']
-    result = tool('benchmark.py', *SMALL, *options, code=['-c', code])
+    options = ['--models', 'bav2', '--depth', '18']
+    path = ROOT / 'tools/benchmark.py'
+    result = run(sys.executable, '-c', code, path, *SMALL, *options)
     assert result.returncode == 0, result.stderr[-2000:]

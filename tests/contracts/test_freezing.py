@@ -9,7 +9,7 @@ from contract import Case, images, NETWORKS, REPLACING
 from torch.nn.modules.batchnorm import _BatchNorm
 
 # As many stages as leave one to learn.
-FROZEN = {'mobilenet-v3': 11, 'efficientnet': 5, 'efficientnet-v2': 4}
+FROZEN = {'mobilenet-v3': 4, 'efficientnet': 5, 'efficientnet-v2': 4}
 
 
 def attentions(model):

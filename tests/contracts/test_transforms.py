@@ -240,7 +240,8 @@ test_functional = contract(
 )
 test_static_quantisation = contract(
     static_quantisation_stays_near,
-    networks=['resnet18', 'resnet18-v1d', 'resnext50', 'regnet'],
+    networks=['resnet18', 'resnext50'],
+    variants=1,
 )
 test_conversions = contract(
     dynamic_quantisation_stays_near,

@@ -123,6 +123,9 @@ def test_one_stage_detectors_are_explained_through_their_heads(view, tmp_path):
     )
     config.model.backbone.update(depth=18, init_cfg=None)
     config.model.neck.in_channels = [64, 128, 256, 512]
+    for transform in config.test_dataloader.dataset.pipeline:
+        if transform.type == 'Resize':
+            transform.scale = (256, 256)
     torch.manual_seed(0)
     model = build_model(config)
     torch.save(model.state_dict(), tmp_path / 'x.pth')

@@ -69,13 +69,10 @@ def real_batch(cfg, size):
 FAMILIES = [
     'ba-resnet18_8xb32_in1k',
     'ba-resnext50-32x4d_8xb32_in1k',
-    'bav1-resnet50_8xb32_in1k',
     'ba-resnet50_4xb256-adamw-300e_in1k',
     'bav1-resnet50_2xb128-coslr-100e_in1k',
     'ba-resnet50_8xb256-rsb-a1-600e_in1k',
-    'faster-rcnn_ba-r50_fpn_1x_coco',
     'mask-rcnn_ba-r50_fpn_1x_coco',
-    'mask-rcnn_bav1-r50_fpn_1x_coco',
     'cascade-mask-rcnn_ba-r50_fpn_1x_coco',
     'retinanet_ba-r50_fpn_1x_coco',
     'fcn_ba-r50-d8_4xb4-80k_ade20k-512x512',

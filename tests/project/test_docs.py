@@ -7,14 +7,13 @@ untrained, and what stands for a user's file is given one.
 
 import json
 import re
-import runpy
 import shlex
 import subprocess
 import sys
 
 import pytest
 from pages import PAGES
-from runs import ROOT, SHORT, write_checkpoints
+from runs import python, ROOT, run, SHORT, write_checkpoints
 
 COCO = 'configs/detection/mask-rcnn_ba-r50_fpn_1x_coco.py'
 # pattern -> test that runs such a command, or why none can
@@ -67,21 +66,6 @@ REPLACED = {
     'IMAGES': 'data/nuclei_mini/images/val/003cee89357d9fe1.png',
 }
 
-# Short ones, of which real processes run elsewhere in the tests.
-QUICK = {
-    f'tools/{name}.py'
-    for name in (
-        'benchmark',
-        'check_data',
-        'convert_checkpoint',
-        'deploy',
-        'get_flops',
-        'inspect_checkpoint',
-        'new_config',
-        'plot_log',
-    )
-}
-
 
 def commands():
     for page in PAGES:
@@ -128,7 +112,7 @@ def clone(tmp_path_factory):
 @pytest.mark.parametrize(
     'command', [c for _, c in RUN], ids=[f'{p}:{c[:60]}' for p, c in RUN]
 )
-def test_command_runs(command, clone, monkeypatch):
+def test_command_runs(command, clone):
     short = [
         more
         for pattern, more in SHORTER.items()
@@ -147,20 +131,11 @@ def test_command_runs(command, clone, monkeypatch):
     )
     if line.count('--cfg-options') == 2:  # one option of many values
         line = ''.join(line.rsplit('--cfg-options ', 1))
-    name = words[1] if words[0] == 'python' else ''
-    if name in QUICK:
-        # In this process, which has imported all.
-        monkeypatch.chdir(clone)
-        monkeypatch.setattr(sys, 'argv', shlex.split(line)[1:])
-        with pytest.raises(SystemExit) as exit:
-            runpy.run_path(name, run_name='__main__')
-        assert not exit.value.code
-        return
-    # The environment's own Python, as after `source .venv/bin/activate`.
-    line = re.sub(r'^python ', f'{shlex.quote(sys.executable)} ', line)
-    result = subprocess.run(
-        ['bash', '-c', line], cwd=clone, capture_output=True, text=True
-    )
+    if re.match(r'python tools/\w+.py', line) and '>' not in line:
+        result = python(*shlex.split(line)[1:], cwd=clone)
+    else:
+        # As after `source .venv/bin/activate`.
+        result = run('bash', '-c', line, cwd=clone)
     assert result.returncode == 0, f'{line}\n{result.stderr[-2000:]}'
     assert 'Traceback' not in result.stderr
 

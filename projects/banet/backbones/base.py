@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Optional
+from typing import Optional, Union
 
 from mmcv.cnn import fuse_conv_bn
 from mmengine.model import BaseModule, PretrainedInit, update_init_info
@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..bridge.block import BridgeMixin
+from ..bridge.compiled import compile_options
 from ..bridge.deploy import check_foldable
 from .loading import LoadingMixin
 
@@ -38,6 +39,21 @@ class BridgedBackbone(LoadingMixin):
         for module in self.modules():
             if type(module) is plain:
                 bridged.adopt(module, attention, norm_cfg, warm_start)
+
+    def take_form(
+        self, deploy: bool, compile_blocks: Union[bool, dict]
+    ) -> None:
+        """Take the form that the arguments of those names ask for.
+
+        Raises:
+            TypeError, ValueError, RuntimeError: See
+                :func:`banet.bridge.compiled.compile_options`.
+        """
+        options = compile_options(compile_blocks)
+        for _, block in self.blocks():
+            block.compile_options = options
+        if deploy:
+            self.switch_to_deploy()
 
     def init_weights(self):
         """Initialise as upstream does, the attention as it says itself."""

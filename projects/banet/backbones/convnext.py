@@ -1,6 +1,6 @@
 """ConvNeXts with bridge attention, on mmpretrain's ConvNeXt."""
 
-from typing import Optional
+from typing import Optional, Union
 
 from mmengine.registry import MODELS
 from mmpretrain.models.backbones.convnext import ConvNeXt, ConvNeXtBlock
@@ -98,6 +98,7 @@ class BAConvNeXt(BridgedBackbone, ConvNeXt):
         warm_start (bool): Make weights without attention give exactly the
             plain ConvNeXt. Defaults to True.
         deploy (bool): Build the inference form. Defaults to False.
+        compile_blocks (bool | dict): See :class:`banet.BAResNet`.
         *args, **kwargs: Arguments of mmpretrain's ConvNeXt, in its order;
             ``use_grn=True,
             layer_scale_init_value=0.`` gives version 2.
@@ -116,6 +117,7 @@ class BAConvNeXt(BridgedBackbone, ConvNeXt):
         attention: Optional[dict] = dict(type='BridgeAttentionV2', ratio=16),
         warm_start: bool = True,
         deploy: bool = False,
+        compile_blocks: Union[bool, dict] = False,
         **kwargs,
     ):
         check_arch(self, arch, self.arch_settings, described=True)
@@ -128,8 +130,7 @@ class BAConvNeXt(BridgedBackbone, ConvNeXt):
             warm_start,
         )
         self._freeze_stages()  # again, with the attention
-        if deploy:
-            self.switch_to_deploy()
+        self.take_form(deploy, compile_blocks)
 
     def to_own(self, found):
         """Names and shapes of the official code and of torchvision."""

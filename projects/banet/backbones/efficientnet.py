@@ -1,6 +1,6 @@
 """EfficientNets with bridge attention, on mmpretrain's."""
 
-from typing import Optional
+from typing import Optional, Union
 
 from mmengine.registry import MODELS
 from mmpretrain.models.backbones.efficientnet import (
@@ -45,6 +45,7 @@ class MBConvStages(InvertedResiduals):
         attention: Optional[dict] = dict(type='BridgeAttentionV2', ratio=6),
         warm_start: bool = True,
         deploy: bool = False,
+        compile_blocks: Union[bool, dict] = False,
         **kwargs,
     ):
         check_arch(self, arch, self.arch_settings)
@@ -56,8 +57,7 @@ class MBConvStages(InvertedResiduals):
             self.bridge_blocks(
                 plain, bridged, attention, self.norm_cfg, warm_start
             )
-        if deploy:
-            self.switch_to_deploy()
+        self.take_form(deploy, compile_blocks)
 
 
 @MODELS.register_module()
@@ -77,6 +77,7 @@ class BAEfficientNet(MBConvStages, EfficientNet):
             keeps its initial values, and is trained in frozen stages, too.
             Defaults to True.
         deploy (bool): Build the inference form. Defaults to False.
+        compile_blocks (bool | dict): See :class:`banet.BAResNet`.
         *args, **kwargs: Arguments of mmpretrain's EfficientNet, in its
             order.
 

@@ -1,6 +1,6 @@
 """MobileNetV3 with bridge attention, on mmpretrain's MobileNetV3."""
 
-from typing import Optional
+from typing import Optional, Union
 
 from mmengine.registry import MODELS
 from mmpretrain.models.backbones.mobilenet_v3 import MobileNetV3
@@ -36,6 +36,7 @@ class BAMobileNetV3(InvertedResiduals, MobileNetV3):
             which no gate equals, and starts at its initial values, also in
             frozen stages. Defaults to True.
         deploy (bool): Build the inference form. Defaults to False.
+        compile_blocks (bool | dict): See :class:`banet.BAResNet`.
         *args, **kwargs: Arguments of mmpretrain's MobileNetV3, in its order.
 
     Raises:
@@ -54,6 +55,7 @@ class BAMobileNetV3(InvertedResiduals, MobileNetV3):
         ),
         warm_start: bool = True,
         deploy: bool = False,
+        compile_blocks: Union[bool, dict] = False,
         **kwargs,
     ):
         check_arch(self, arch, self.arch_settings)
@@ -65,8 +67,7 @@ class BAMobileNetV3(InvertedResiduals, MobileNetV3):
             self.norm_cfg,
             warm_start,
         )
-        if deploy:
-            self.switch_to_deploy()
+        self.take_form(deploy, compile_blocks)
 
     def to_own(self, found):
         """Names of torchvision."""

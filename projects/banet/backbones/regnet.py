@@ -34,7 +34,8 @@ class BARegNet(ResidualStages, RegNet):
             ``regnetx_12gf``, or a description of one.
         *args, **kwargs: Arguments of mmpretrain's RegNet, in its order, and
             ``attention``, ``warm_start``, ``contract_dilation``,
-            ``zero_init_residual`` and ``deploy`` of :class:`banet.BAResNet`.
+            ``zero_init_residual``, ``deploy`` and ``compile_blocks`` of
+            :class:`banet.BAResNet`.
 
     Raises:
         ValueError: Unknown ``arch``, or ``frozen_stages`` out of range.

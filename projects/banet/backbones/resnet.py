@@ -1,7 +1,7 @@
 """ResNets with bridge attention, on mmpretrain's ResNet."""
 
 from inspect import signature
-from typing import Optional
+from typing import Optional, Union
 
 from mmengine.registry import MODELS
 from mmpretrain.models.backbones.resnet import (
@@ -40,6 +40,7 @@ class ResidualStages(BridgedBackbone):
         warm_start: bool = True,
         contract_dilation: bool = False,
         deploy: bool = False,
+        compile_blocks: Union[bool, dict] = False,
         **kwargs,
     ):
         # Before super().__init__, which calls make_res_layer.
@@ -50,8 +51,7 @@ class ResidualStages(BridgedBackbone):
         if 'zero_init_residual' not in positions[: len(args)]:
             kwargs.setdefault('zero_init_residual', False)
         super().__init__(*args, **kwargs)
-        if deploy:
-            self.switch_to_deploy()
+        self.take_form(deploy, compile_blocks)
 
     def make_res_layer(self, **kwargs):
         """Build one stage; arguments of mmpretrain's ResLayer."""
@@ -108,6 +108,10 @@ class BAResNet(ResidualStages, ResNet):
             Defaults to False as the authors train (mmpretrain: True).
         deploy (bool): Build the inference form, for weights that
             :meth:`switch_to_deploy` or tools/deploy.py gave.
+            Defaults to False.
+        compile_blocks (bool | dict): Compile every block where it stands,
+            with torch.compile's arguments if it is a dict; names of weights
+            stay as they are. The deploy form stays eager.
             Defaults to False.
         *args, **kwargs: Arguments of mmpretrain's ResNet, in its order.
 

@@ -1,7 +1,7 @@
 """Swin Transformers with bridge attention, on mmpretrain's."""
 
 import math
-from typing import Optional
+from typing import Optional, Union
 
 import torch.nn.functional as F
 from mmengine.registry import MODELS
@@ -13,7 +13,7 @@ from mmpretrain.models.utils import WindowMSA
 from torch import nn
 
 from ..bridge.block import BridgeMixin
-from ..bridge.ops import gated_add
+from ..bridge.ops import full, gated_add
 from ..bridge.warm_start import tensors_of
 from .base import BridgedBackbone, check_arch, check_frozen
 from .names import rename
@@ -48,6 +48,11 @@ TABLE = 'relative_position_bias_table'
 def as_map(tokens):
     """View tokens, (N, L, C), as a map, (N, C, L, 1)."""
     return tokens.transpose(1, 2)[..., None]
+
+
+def token_mean(tokens):
+    """Mean over the tokens, (N, L, C) -> (N, C), as ops.spatial_mean."""
+    return tokens.mean(1, dtype=full(tokens.dtype))
 
 
 def as_tokens(features):
@@ -105,11 +110,11 @@ class BASwinBlock(BridgeMixin, SwinBlock):
         out = self.norm2(shortcut)
         if self.attention is None:
             return self.ffn(out, identity=shortcut)
-        pooled = [attended.mean(1)]
+        pooled = [token_mean(attended)]
         inner, last, dropout = self._ffn_layers()
         for layer in inner:
             out = layer(out)
-            pooled.append(out.mean(1))
+            pooled.append(token_mean(out))
         out = as_map(last(out))
         self._pool_last(pooled, out, unwatched)
         out = dropout(out)
@@ -134,6 +139,7 @@ class BASwinTransformer(BridgedBackbone, SwinTransformer):
         warm_start (bool): Make weights without attention give exactly the
             plain Swin Transformer. Defaults to True.
         deploy (bool): Build the inference form. Defaults to False.
+        compile_blocks (bool | dict): See :class:`banet.BAResNet`.
         *args, **kwargs: Arguments of mmpretrain's SwinTransformer, in its
             order. In detectors and
             segmentors say ``pad_small_map=True``.
@@ -152,6 +158,7 @@ class BASwinTransformer(BridgedBackbone, SwinTransformer):
         attention: Optional[dict] = dict(type='BridgeAttentionV2', ratio=16),
         warm_start: bool = True,
         deploy: bool = False,
+        compile_blocks: Union[bool, dict] = False,
         **kwargs,
     ):
         if isinstance(arch, str):
@@ -162,8 +169,7 @@ class BASwinTransformer(BridgedBackbone, SwinTransformer):
             SwinBlock, BASwinBlock, attention, dict(type='LN'), warm_start
         )
         self._freeze_stages()
-        if deploy:
-            self.switch_to_deploy()
+        self.take_form(deploy, compile_blocks)
 
     def to_own(self, found):
         """Names and order of the official code and of torchvision.

@@ -21,7 +21,13 @@ V2 = dict(type='BridgeAttentionV2')
 # What stands in the place of our backbones, with squeeze-and-excitation.
 SE = {BAResNet: 'mmpretrain.SEResNet', BAResNeXt: 'mmpretrain.SEResNeXt'}
 # Arguments of BAResNet that mmpretrain's SEResNet does not know.
-OURS_ALONE = 'attention', 'warm_start', 'contract_dilation', 'deploy'
+OURS_ALONE = (
+    'attention',
+    'warm_start',
+    'contract_dilation',
+    'deploy',
+    'compile_blocks',
+)
 
 
 class BenchmarkError(BanetError):

@@ -1,6 +1,7 @@
 """The contract of a block with bridge attention: one gate, many features."""
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Optional
 
 import torch
@@ -10,6 +11,7 @@ from mmcv.cnn import fuse_conv_bn
 from torch import nn, Tensor
 
 from .build import build_attention
+from .compiled import compiled
 from .deploy import (
     check_foldable,
     fold,
@@ -17,14 +19,25 @@ from .deploy import (
     is_pointwise,
     Pointwise,
 )
-from .ops import is_symbolic, spatial_mean
+from .ops import HALF, is_symbolic, plain_only, spatial_mean
 from .warm_start import WarmStart
-from .watch import is_unwatched
+from .watch import is_hooked, is_unwatched
 
 
-def through(layer: Pointwise, vectors: Tensor) -> Tensor:
-    """A Linear or pointwise conv on (N, C_in) vectors: it is the same."""
-    return F.linear(vectors, layer.weight.flatten(1), layer.bias)
+def through(layer: Pointwise, vectors: Tensor, out: Tensor) -> Tensor:
+    """Mean of ``out`` from that of what ``layer`` made it of.
+
+    A Linear or pointwise conv does to (N, C_in) ``vectors`` what it does to a
+    map. In their precision, also under autocast: they are statistics.
+    """
+    weight, bias = (
+        None if part is None else part.to(vectors.dtype)
+        for part in (layer.weight.flatten(1), layer.bias)
+    )
+    if out.dtype not in HALF:
+        return F.linear(vectors, weight, bias)
+    with torch.autocast(out.device.type, enabled=False):
+        return F.linear(vectors, weight, bias)
 
 
 class BridgeMixin(WarmStart):
@@ -76,7 +89,9 @@ class BridgeMixin(WarmStart):
         """Add the attention; see the class for the arguments."""
         self.warm_start = warm_start
         self.deploy = False  # whether norms are fused and attention folded
-        self.folded = False  # whether all of them could be
+        self.folded = False  # whether the attention could be
+        # Arguments of torch.compile, if the block is to be compiled.
+        self.compile_options: Optional[dict] = None
         # The widths are those of the layers just built: subclasses such as
         # ResNeXt's change them.
         widths = self.bridged_widths()
@@ -124,7 +139,7 @@ class BridgeMixin(WarmStart):
             return
         last = self._last_layer()
         pooled.append(
-            through(last, pooled[-1])
+            through(last, pooled[-1], out)
             if self.training and unwatched and is_pointwise(last)
             else spatial_mean(out)
         )
@@ -166,16 +181,33 @@ class BridgeMixin(WarmStart):
             and not is_symbolic(x)
             and is_unwatched(*self._skipped_layers())
         )
+        run = self._form(x)
         if self.with_cp and torch.is_grad_enabled() and not is_symbolic(x):
             # Non-reentrant: it also serves inputs that need no gradient, as
             # those behind frozen stages.
-            return cp.checkpoint(
-                self._forward, x, *args, unwatched, use_reentrant=False
-            )
-        return self._forward(x, *args, unwatched)
+            return cp.checkpoint(run, x, *args, unwatched, use_reentrant=False)
+        return run(x, *args, unwatched)
+
+    def _form(self, x):
+        """:meth:`_forward`, compiled if that was asked for and nobody sees.
+
+        Other compilers and exporters take the block as it is, and so do hooks
+        within it, which a compiled graph would pass by.
+        """
+        if (
+            self.compile_options is None
+            or self.deploy
+            or plain_only(x)
+            or is_hooked(*self.modules())
+        ):
+            return self._forward
+        function = compiled(type(self)._forward, self.compile_options)
+        return partial(function, self)
 
     def _gate(self, pooled, out, scale=None):
         """The gate for ``out``, (N, C, H, W), times ``scale``, (C,)."""
+        if not is_symbolic(out):  # a tracer's stand-ins have no dtype
+            pooled = [vector.to(out.dtype) for vector in pooled]
         gate = self.attention(pooled)
         if not is_symbolic(out) and gate.shape != (*out.shape[:2], 1, 1):
             raise ValueError(

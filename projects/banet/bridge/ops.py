@@ -6,6 +6,8 @@ derivatives. A compiler fuses plain expressions by itself, so under
 torch.compile and tracing those are what runs.
 """
 
+from typing import Optional
+
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad, Function
@@ -39,27 +41,38 @@ def plain_only(x: Tensor) -> bool:
     )
 
 
+HALF = (torch.float16, torch.bfloat16)
+
+
+def full(dtype: torch.dtype) -> torch.dtype:
+    """The precision in which statistics of maps of ``dtype`` are taken."""
+    return torch.float32 if dtype in HALF else dtype
+
+
 class _SpatialMean(Function):
     @staticmethod
     def forward(ctx, x):
-        ctx.shape = x.shape
-        return x.mean((2, 3))
+        ctx.shape, ctx.dtype = x.shape, x.dtype
+        return x.mean((2, 3), dtype=full(x.dtype))
 
     @staticmethod
     def backward(ctx, grad):
         # PyTorch's own backward writes a tensor of the size of x here.
         pixels = ctx.shape[2] * ctx.shape[3]
-        return (grad / pixels)[:, :, None, None].expand(ctx.shape)
+        grad = (grad / pixels).to(ctx.dtype)
+        return grad[:, :, None, None].expand(ctx.shape)
 
 
 def spatial_mean(x: Tensor) -> Tensor:
     """``x.mean((2, 3))``: (N, C, H, W) -> (N, C).
 
-    Half-precision sums, which could overflow, are taken in float32.
+    Of half-precision maps in float32, as batch norm takes its statistics.
     """
     if not plain_only(x) and torch.is_grad_enabled() and x.requires_grad:
         return _SpatialMean.apply(x)
-    return x.mean((2, 3))
+    # A tracer's stand-in has no dtype to ask for.
+    half = not is_symbolic(x) and x.dtype in HALF
+    return x.mean((2, 3), dtype=torch.float32) if half else x.mean((2, 3))
 
 
 class _GatedAdd(Function):
@@ -103,9 +116,8 @@ class _GatedNormAdd(Function):
     def forward(ctx, shortcut, scale, shift, x, gate, norm_of_x):
         ctx.save_for_backward(scale, x)
         ctx.mark_dirty(norm_of_x)
-        return torch.addcmul(
-            shortcut, gate[:, :, None, None], norm_of_x, out=norm_of_x
-        )
+        gate = gate.to(x.dtype)[:, :, None, None]
+        return torch.addcmul(shortcut, gate, norm_of_x, out=norm_of_x)
 
     @staticmethod
     def backward(ctx, grad):
@@ -113,24 +125,28 @@ class _GatedNormAdd(Function):
         grad_shift, grad_scale = _channel_sums(grad, x)
         grad_x = None
         if ctx.needs_input_grad[3]:
-            grad_x = grad * scale[:, :, None, None]
+            grad_x = grad * scale.to(grad.dtype)[:, :, None, None]
         return grad, grad_scale, grad_shift, grad_x, None, None
 
 
 def _channel_sums(grad, x):
     """Sums over height and width of grad and grad * x, each (N, C)."""
-    if torch.is_grad_enabled():  # second derivatives
-        return grad.sum((2, 3)), (grad * x).sum((2, 3))
+    n, c, h, w = x.shape
     # Batch norm's backward pass takes both sums in one pass, per channel: an
     # image and channel count as one, or the images go in one by one.
-    n, c, h, w = x.shape
     if x.is_contiguous():
-        parts = [(t.reshape(1, n * c, h, w) for t in (grad, x))]
+        parts = [[t.reshape(1, n * c, h, w) for t in (grad, x)]]
     else:
-        parts = zip(grad.split(1), x.split(1))
+        parts = list(zip(grad.split(1), x.split(1)))
+    second = torch.is_grad_enabled()
+    if second or (len(parts) > 1 and x.device.type != 'cpu'):
+        # Second derivatives; and a GPU waits for calls, not for memory.
+        dtype = full(x.dtype)
+        return [t.sum((2, 3), dtype=dtype) for t in (grad, grad * x)]
     sums = []
     for grad, x in parts:
-        zeros, ones = x.new_zeros(x.shape[1]), x.new_ones(x.shape[1])
+        zeros = x.new_zeros(x.shape[1], dtype=full(x.dtype))
+        ones = torch.ones_like(zeros)
         _, dot, total = torch.ops.aten.native_batch_norm_backward(
             grad,
             x,
@@ -153,20 +169,28 @@ def gated_norm_add(
     scale: Tensor,
     shift: Tensor,
     x: Tensor,
-    norm_of_x: Tensor,
+    norm_of_x: Optional[Tensor],
 ) -> Tensor:
-    """``shortcut + gate * (scale * x + shift)``, for training.
+    """``shortcut + gate * (scale * x + shift)``.
 
     Args:
         shortcut, x (Tensor): (N, C, H, W).
         gate (Tensor): (N, C).
         scale, shift (Tensor): (C,), the affine map that a norm is.
-        norm_of_x (Tensor): ``scale * x + shift``, without a graph, as the
-            norm calculated it. Its memory takes the result.
+        norm_of_x (Tensor, optional): ``scale * x + shift``, without a graph,
+            as the norm calculated it. Its memory takes the result.
+
+    Returns:
+        Tensor: In the precision that ``shortcut + x`` has.
     """
-    return _GatedNormAdd.apply(
-        shortcut, gate * scale, gate * shift, x, gate.detach(), norm_of_x
-    )
+    scale, shift = gate * scale, gate * shift
+    if norm_of_x is not None and shortcut.dtype == x.dtype:
+        return _GatedNormAdd.apply(
+            shortcut, scale, shift, x, gate.detach(), norm_of_x
+        )
+    # Scale and shift may nearly cancel: only their sum is rounded to half.
+    gated = scale[:, :, None, None] * x + shift[:, :, None, None]
+    return shortcut + gated.to(x.dtype)
 
 
 class _BatchStatistics(Function):
@@ -182,6 +206,7 @@ class _BatchStatistics(Function):
         x, mean, invstd = ctx.saved_tensors
         cubed = grad_invstd * invstd**3
         factor = -cubed[:, None, None] / (x.numel() // x.shape[1])
+        factor = factor.to(x.dtype)
         if torch.is_grad_enabled():  # second derivatives
             grad_x = grad_x + factor * x
         else:

@@ -7,13 +7,8 @@ from torch import nn
 
 from .block import BridgeMixin, through
 from .deploy import is_pointwise
-from .norm import affine_on, is_affine_here, is_fixed
-from .ops import (
-    gated_add,
-    gated_norm_add,
-    plain_only,
-    spatial_mean,
-)
+from .norm import affine_on, is_affine
+from .ops import gated_add, gated_norm_add, plain_only, spatial_mean
 
 
 class ConvNormBridge(BridgeMixin):
@@ -36,6 +31,7 @@ class ConvNormBridge(BridgeMixin):
     relu: nn.Module
     drop_path: nn.Module
     downsample: Optional[nn.Module]
+    normless = False  # in the deploy form, if every norm could be fused
 
     def _layers(self) -> list[tuple[nn.Module, nn.Module]]:
         """The block's (conv, norm) pairs in order."""
@@ -65,19 +61,32 @@ class ConvNormBridge(BridgeMixin):
     def switch_to_deploy(self):
         """See :meth:`banet.BridgeMixin.switch_to_deploy`."""
         super().switch_to_deploy()
-        self.folded = self.folded and self._fused()
+        self.normless = self._fused()
 
     def _forward(self, x, unwatched):
         """(N, C_in, H, W) -> (N, C, H / stride, W / stride)."""
         if self.attention is None:
             out = self._forward_plain(x)
-        elif self.folded:
-            out = self._forward_folded(x, unwatched)
-        elif unwatched and (self.training or self.deploy):
-            out = self._forward_fast(x)
+        elif self.normless:
+            out = self._forward_deploy(x, unwatched)
+        elif unwatched and self._takes_affine(x):
+            out = self._forward_affine(x)
         else:
             out = self._forward_paper(x, unwatched)
         return self.relu(out)
+
+    def _takes_affine(self, x):
+        """Whether the last norm enters the formula as an affine map.
+
+        While training, and wherever compilers and the like look on. In eager
+        eval mode plain weights give the plain network's very bits instead.
+        """
+        return is_affine(self._layers()[-1][1]) and (
+            plain_only(x)
+            or self.training
+            and torch.is_grad_enabled()
+            and x.device.type in ('cpu', 'cuda')
+        )
 
     def _shortcut(self, x):
         return x if self.downsample is None else self.downsample(x)
@@ -108,8 +117,8 @@ class ConvNormBridge(BridgeMixin):
         gate = self._path_gate(pooled, out)
         return gated_add(self._shortcut(x), gate, out, inplace=unwatched)
 
-    def _forward_fast(self, x):
-        """The same while training, with less of the widest map.
+    def _forward_affine(self, x):
+        """The same with less of the widest map.
 
         A norm is an affine map per channel, fixed in eval mode and decided
         by the batch in train mode: the gate is multiplied into it, and g_n
@@ -118,25 +127,15 @@ class ConvNormBridge(BridgeMixin):
         out, pooled = self._pooled(x)
         conv, norm = self._layers()[-1]
         y = conv(out)
-        through_conv = is_pointwise(conv)
-        means = through(conv, pooled[-1]) if through_conv else None
-        if self._gates_inside(norm, y):
-            means = spatial_mean(y) if means is None else means
-            scale, shift, y, out = affine_on(norm, y, means)
-            pooled.append(scale * means + shift)
-            gate = self._path_gate(pooled, y).flatten(1)
-            return gated_norm_add(
-                self._shortcut(x), gate, scale, shift, y, out
-            )
-        out = norm(y)
-        if means is not None and is_fixed(norm):
-            pooled.append(norm(means[:, :, None, None]).flatten(1))
-        else:
-            pooled.append(spatial_mean(out))
-        gate = self._path_gate(pooled, out)
-        return gated_add(self._shortcut(x), gate, out, inplace=True)
+        means = through(conv, pooled[-1], y) if is_pointwise(conv) else None
+        scale, shift, means, y, norm_of_y = affine_on(norm, y, means)
+        pooled.append(scale * means + shift)
+        gate = self._path_gate(pooled, y).flatten(1)
+        return gated_norm_add(
+            self._shortcut(x), gate, scale, shift, y, norm_of_y
+        )
 
-    def _forward_folded(self, x, unwatched):
+    def _forward_deploy(self, x, unwatched):
         """Without norms, with as few calls as possible.
 
         At a batch of one, calls cost more than what they calculate.
@@ -150,24 +149,10 @@ class ConvNormBridge(BridgeMixin):
             pooled.append(spatial_mean(out))
         shortcut = self._shortcut(x)
         out = last(out)
-        if len(self.attention.in_channels) > len(inner):
-            pooled.append(spatial_mean(out))
-        gate = self.attention(pooled).to(out.dtype)
+        self._pool_last(pooled, out, unwatched)
+        gate = self._gate(pooled, out)
         return gated_add(shortcut, gate, out, inplace=unwatched)
 
     def _path_gate(self, pooled, out):
         # Dropping a path is a factor per sample: cheaper on the gate.
         return self.drop_path(self._gate(pooled, out))
-
-    def _gates_inside(self, norm, y):
-        """Whether the gate is multiplied into the norm's affine map.
-
-        The same numbers and gradients, but the backward pass needs only y:
-        norm(y) is not kept, and its memory takes the result.
-        """
-        return (
-            not plain_only(y)
-            and y.requires_grad
-            and torch.is_grad_enabled()
-            and is_affine_here(norm, y)
-        )

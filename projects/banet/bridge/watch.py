@@ -23,11 +23,17 @@ def _is_patched(cls):
     )
 
 
-def is_unwatched(*layers: nn.Module) -> bool:
-    """Whether nobody sees or changes what calling the layers does."""
-    return not torch_module._has_any_global_hook() and not any(
+def is_hooked(*layers: nn.Module) -> bool:
+    """Whether hooks, the global ones included, see the layers' calls."""
+    return torch_module._has_any_global_hook() or any(
         'forward' in vars(layer)
         or any(getattr(layer, hooks) for hooks in HOOKS)
-        or _is_patched(type(layer))
         for layer in layers
+    )
+
+
+def is_unwatched(*layers: nn.Module) -> bool:
+    """Whether nobody sees or changes what calling the layers does."""
+    return not is_hooked(*layers) and not any(
+        _is_patched(type(layer)) for layer in layers
     )
