@@ -7,13 +7,14 @@ All models stand in one process and take turns, so that a busy machine slows
 all of them alike: compare the ratios to the plain network, not the times.
 For inference every model's norms are fused into its convs. With --config the
 whole model is timed: its predictions or its training step, on random images
-and weights, with which detectors' heads do not all have the same work.
+and weights; detectors of two stages get the same proposals.
 Backbones need no compiled ops of mmcv's.
 """
 
 from banet.benchmark import NETWORKS, plot, table, write_json
 from banet.benchmark import run as compare
 from banet.benchmark.report import check_writable
+from banet.benchmark.runtimes import RUNTIMES
 from banet.utils.cli import make_parser, run
 
 
@@ -28,7 +29,7 @@ def options():
     add('--mode', choices=('infer', 'train'), default='infer')
     add('--dtype', choices=('fp32', 'bf16', 'fp16'), default='fp32')
     add('--channels-last', action='store_true')
-    add('--compile', action='store_true', help='torch.compile, fullgraph')
+    add('--runtime', choices=RUNTIMES, default='eager', help='what runs them')
     add('--cuda-graph', action='store_true', help='replay a CUDA graph')
     add('--norm-eval', action='store_true', help='train with norms in eval')
     add('--threads', type=int, help='of the CPU')
@@ -41,8 +42,8 @@ def options():
 
 def main(args):
     if args.models is None:
-        absent = 'bav2-straight' if args.config else None
-        absent = {absent, 'bav2-deploy' if args.mode == 'train' else None}
+        absent = {'bav2-compiled', 'bav2-straight' if args.config else ''}
+        absent.add('bav2-deploy' if args.mode == 'train' else '')
         args.models = [name for name in NETWORKS if name not in absent]
     for path in filter(None, (args.out, args.plot)):
         check_writable(path)

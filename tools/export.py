@@ -1,8 +1,8 @@
-"""Export a trained model to ONNX, or to torch.export's .pt2.
+"""Export a trained model to ONNX, OpenVINO (.xml) or torch.export's .pt2.
 
     python tools/export.py CONFIG CHECKPOINT OUT.onnx [--deploy] [--dynamic]
 
-The result is run at once, by onnxruntime or torch, on real images; the file
+The result is run at once, by its runtime or torch, on real images; the file
 is written only if it gives what the model gives. Of a detector, backbone and
 neck are exported: its heads go through mmdeploy.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from matplotlib import cbook
 
-from banet.apis.export import export
+from banet.apis.export import export, ExportError
 from banet.apis.inference import load
 from banet.apis.predictor import read_image
 from banet.utils.cli import add_model, make_parser, run
@@ -21,6 +21,11 @@ PHOTOGRAPH = 'grace_hopper.jpg'
 
 
 def main(args):
+    if args.int8 and not args.images:
+        raise ExportError(
+            '--int8 takes the ranges of activations from images like those '
+            'to come: name some with --images.'
+        )
     predictor = load(args.config, args.checkpoint, 'cpu', args.trust)
     paths = args.images or [cbook.get_sample_data(PHOTOGRAPH, asfileobj=False)]
     images = [read_image(path) for path in paths]
@@ -33,9 +38,12 @@ def main(args):
         args.dynamic,
         args.force,
         args.speed,
+        args.int8,
     )
     print(f'wrote {args.out}: {done.outputs}')
     print(f'difference from the model: {done.difference:.1e} of the largest')
+    if done.agreement == done.agreement:  # no NaN
+        print(f'same best class in {100 * done.agreement:.1f} % of the images')
     if args.speed:
         print(
             f'model as loaded {1000 * done.eager:.1f} ms, exported '
@@ -58,6 +66,9 @@ if __name__ == '__main__':
     )
     parser.add_argument(
         '--dynamic', action='store_true', help='batch and size are free'
+    )
+    parser.add_argument(
+        '--int8', action='store_true', help='calculate in eight bits'
     )
     parser.add_argument(
         '--part', choices=('backbone', 'model'), default='model'

@@ -20,7 +20,9 @@ from banet.utils.outfolder import OutFolder
 
 def main(args):
     source = open_source(args.input)
-    predictor = load(args.config, args.checkpoint, args.device, args.trust)
+    predictor = load(
+        args.config, args.checkpoint, args.device, args.trust, args.deploy
+    )
     out = args.out or Path('work_dirs', 'predict', Path(args.config).stem)
     out = OutFolder(out, args.force)
     written = predict_to(predictor, source, out, args.score, args.batch)
@@ -44,6 +46,11 @@ if __name__ == '__main__':
     )
     parser.add_argument(
         '--batch', type=int, default=1, help='images at once; default 1'
+    )
+    parser.add_argument(
+        '--deploy',
+        action='store_true',
+        help='fold attention and norms first: the same results, sooner',
     )
     parser.add_argument('--device', help='such as cuda:0 or cpu')
     parser.add_argument(

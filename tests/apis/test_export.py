@@ -1,6 +1,8 @@
 """tools/export.py: the files give what the models give, or are not there."""
 
 import json
+import sys
+from collections import Counter
 
 import cv2
 import numpy as np
@@ -11,7 +13,9 @@ from torch import nn
 
 from banet.apis.export import export, ExportError
 from banet.apis.exportable import MatrixPool
+from banet.apis.formats import write
 from banet.apis.inference import load
+from banet.utils.compat import MissingPackage
 from banet.utils.errors import CheckpointError
 
 pytest.importorskip(
@@ -53,6 +57,18 @@ def run_onnx(path, x):
     return session.run(None, {'images': x.numpy()})
 
 
+def run_openvino(path, x):
+    import openvino
+
+    exact = dict(INFERENCE_PRECISION_HINT='f32')
+    model = openvino.Core().compile_model(path, 'CPU', exact)
+    found = model([x.numpy()])
+    return [found[output] for output in model.outputs]
+
+
+RUN = {'.onnx': run_onnx, '.xml': run_openvino}
+
+
 def run_pt2(path, x):
     with torch.no_grad():
         found = torch.export.load(path).module()(x)
@@ -64,10 +80,10 @@ def run_pt2(path, x):
 @pytest.mark.parametrize(
     'task,suffix,deploy',
     [
-        ('cls', '.onnx', True),
+        ('cls', '.xml', True),
         ('seg', '.onnx', False),
         ('det', '.onnx', True),
-        ('seg', '.pt2', True),
+        ('cls', '.pt2', True),
     ],
 )
 def test_dynamic_files_serve_another_batch_and_size(
@@ -76,7 +92,7 @@ def test_dynamic_files_serve_another_batch_and_size(
     path = tmp_path / f'out{suffix}'
     export(predictor(task), path, [IMAGE], deploy=deploy, dynamic=True)
     x = torch.randn(3, 3, 256, 320)
-    run = run_onnx if suffix == '.onnx' else run_pt2
+    run = RUN.get(suffix, run_pt2)
     expected = model_outputs(predictor(task).model, task, x)
     for a, b in zip(run(path, x), expected, strict=True):
         assert np.abs(a - b.numpy()).max() < 1e-4 * b.abs().max()
@@ -92,6 +108,95 @@ def test_fixed_file_of_the_backbone_gives_its_features(predictor, tmp_path):
         expected = backbone(x)
     for a, b in zip(run_pt2(path, x), expected, strict=True):
         np.testing.assert_allclose(a, b.numpy(), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_attention_of_the_file_is_maps_of_one_pixel(predictor, tmp_path):
+    """Which keeps a runtime's blocked layouts, and has fast kernels."""
+    import onnx
+
+    path = tmp_path / 'out.onnx'
+    export(predictor('cls'), path, [IMAGE], part='backbone', deploy=True)
+    kinds = Counter(node.op_type for node in onnx.load(path).graph.node)
+    # Two means and two Linears in each of the 8 blocks.
+    assert kinds['GlobalAveragePool'] == 16
+    assert kinds['Conv'] == 20 + 16
+    assert not kinds.keys() & {'ReduceMean', 'Gemm', 'Unsqueeze', 'Flatten'}
+
+
+class Pools(nn.Module):
+    """Pooled vectors that go every way that vectors can go."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(6, 4), nn.Linear(4, 6, bias=False)
+
+    def forward(self, x):
+        pooled, kept = x.mean((2, 3)), x.mean((-1, -2), keepdim=True)
+        hidden = self.first(torch.cat([pooled[:, :3], pooled[:, 3:]], 1))
+        both = torch.cat([pooled, pooled.relu()], 1)
+        gate = self.second(hidden.relu()).sigmoid()[:, :, None, None]
+        return x * gate + kept, pooled, hidden.softmax(1), both, x.mean(2)
+
+
+def test_pooling_is_rewritten_and_nothing_else_changes(tmp_path):
+    torch.manual_seed(0)
+    module, x = Pools().eval(), torch.randn(2, 6, 5, 7)
+    program = torch.export.export(module, (x,))
+    write(program, tmp_path / 'pools.onnx', {})
+    found = run_onnx(tmp_path / 'pools.onnx', x)
+    for a, b in zip(found, module(x), strict=True):
+        np.testing.assert_allclose(a, b.detach().numpy(), atol=1e-6)
+    import onnx
+
+    graph = onnx.load(tmp_path / 'pools.onnx').graph
+    kinds = Counter(node.op_type for node in graph.node)
+    assert kinds['GlobalAveragePool'] == 2 and kinds['ReduceMean'] == 1
+
+
+@pytest.mark.slow
+def test_eight_bits_change_little_and_say_how_much(predictor, tmp_path):
+    images = [cv2.imread(path) for path in IMAGES]
+    path = tmp_path / 'out.onnx'
+    done = export(predictor('cls'), path, images, deploy=True, int8=True)
+    assert 1e-4 < done.difference < 0.25
+    assert done.agreement in (0, 1)  # of one image
+    x = torch.randn(1, 3, 256, 256)  # as the test pipeline makes them
+    (found,) = run_onnx(path, x)
+    (expected,) = model_outputs(predictor('cls').model, 'cls', x)
+    assert np.abs(found - expected.numpy()).max() < expected.abs().max()
+    whole = tmp_path / 'whole.onnx'
+    export(predictor('cls'), whole, images, deploy=True)
+    assert path.stat().st_size < 0.4 * whole.stat().st_size
+
+
+@pytest.mark.parametrize(
+    'name,images,message',
+    [
+        ('out.onnx', 1, 'eight bits need images'),
+        ('out.xml', 2, 'eight bits are for .onnx'),
+    ],
+)
+def test_eight_bits_need_images_and_onnx(
+    predictor, tmp_path, name, images, message
+):
+    with pytest.raises(ExportError, match=message):
+        export(predictor('cls'), tmp_path / name, [IMAGE] * images, int8=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_openvino_one_line_says_so(predictor, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'openvino', None)
+    with pytest.raises(MissingPackage, match='pip install openvino'):
+        export(predictor('cls'), tmp_path / 'out.xml', [IMAGE])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_neither_file_of_openvino_is_replaced_unasked(predictor, tmp_path):
+    (tmp_path / 'out.bin').write_text('mine')
+    with pytest.raises(CheckpointError, match='out.bin exists; --force'):
+        export(predictor('cls'), tmp_path / 'out.xml', [IMAGE])
+    assert (tmp_path / 'out.bin').read_text() == 'mine'
 
 
 @pytest.mark.slow
@@ -139,7 +244,7 @@ def test_what_fails_leaves_no_file(predictor, tmp_path, change, message):
 
 def test_targets_are_checked_first(predictor, tmp_path):
     one = predictor('cls')
-    with pytest.raises(ExportError, match='must end in .onnx or .pt2'):
+    with pytest.raises(ExportError, match='must end in .onnx or .xml or .pt2'):
         export(one, tmp_path / 'out.trt', [IMAGE])
     (tmp_path / 'out.onnx').write_text('mine')
     with pytest.raises(CheckpointError, match='--force'):

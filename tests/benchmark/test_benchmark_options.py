@@ -37,7 +37,11 @@ QUOTED = shlex.quote(str(DET))  # a folder may have a space
         ('--cuda-graph', '--cuda-graph needs --device cuda'),
         ('--config missing.py', 'missing.py does not exist'),
         ('--mode train --models bav2-deploy', 'bav2-deploy is for inference'),
-        (f'--config {QUOTED} --compile', '--compile and --cuda-graph are for'),
+        (f'--config {QUOTED} --runtime compile', '--runtime and --cuda-gr'),
+        (
+            '--runtime openvino --mode train',
+            '--runtime openvino is for --mode infer',
+        ),
         ('--plot cost.png', '--plot needs several --batch or --size'),
         ('--out nowhere/times.json', 'the folder nowhere is missing'),
         ('--config {empty}', 'config.py has no model.backbone: name a config'),

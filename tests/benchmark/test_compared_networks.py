@@ -20,7 +20,7 @@ def whole(config, mode='train'):
         dtype='fp32',
         device='cpu',
         channels_last=False,
-        compile=False,
+        runtime='eager',
     )
 
 
@@ -68,11 +68,45 @@ def test_step_of_a_whole_model_is_its_own_loss():
     """A detector's random objects reach its heads: boxes, labels, masks."""
     args = whole(DET)
     model = build('bav2', args)
-    step(model, args)(draw(args, 2, (64, 64)))
+    x = draw(args, 2, (64, 64))
+    step(model, args, x)(x)
     still = [n for n, p in model.named_parameters() if p.grad is None]
     assert not still
     head = 'roi_head.mask_head.conv_logits.weight'
     assert dict(model.named_parameters())[head].grad.abs().max() > 0
+
+
+def test_second_stage_sees_the_same_boxes_whatever_the_weights():
+    """So that the network is timed and not what its proposals happen to be."""
+    args = whole(DET)
+    seen = []
+    for name in ('plain', 'bav2'):
+        model, x = build(name, args), draw(args, 2, (64, 64))
+        run = step(model, args, x)
+        sample = model.roi_head.bbox_assigner
+        sample.assign = lambda found, *rest, f=sample.assign: (
+            seen.append(found.priors.clone()),
+            f(found, *rest),
+        )[1]
+        run(x)
+    assert len(seen) == 4 and seen[0].shape == (512, 4)
+    assert torch.equal(seen[0], seen[2]) and torch.equal(seen[1], seen[3])
+
+
+def test_float16_trains_with_scaled_gradients():
+    args = Namespace(
+        **dict(vars(whole(None)), config=None, dtype='fp16', depth=18),
+        norm_eval=False,
+    )
+    model, x = build('bav2', args), draw(args, 2, (64, 64))
+    run = step(model, args, x)
+    before = [p.clone() for p in model.parameters()]
+    run(x)
+    # A step that the scaler skips, as at inf, changes nothing.
+    assert any(
+        not torch.equal(a, b) for a, b in zip(before, model.parameters())
+    )
+    assert all(p.isfinite().all() for p in model.parameters())
 
 
 def test_straight_form_is_the_same_network():

@@ -56,6 +56,16 @@ def test_training_and_layouts_are_timed(benchmark):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('runtime', ['onnxruntime', 'openvino'])
+def test_other_runtimes_are_timed(benchmark, runtime):
+    pytest.importorskip(runtime, reason='see requirements/optional.txt')
+    options = ['--runtime', runtime, '--depth', '18']
+    printed = benchmark(*SMALL, *options, '--models', 'plain', 'bav2-deploy')
+    assert f', infer, {runtime};' in printed
+    assert '| 64x64 | 2 | bav2-deploy | ' in printed
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'name,mode',
     [

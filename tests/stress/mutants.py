@@ -39,6 +39,7 @@ NEAREST = {
     'ops': ['bridge/test_ops.py', 'bridge/test_norm.py'],
     'norm': ['bridge/test_norm.py'],
     'residual': ['bridge/test_norm.py', 'bridge/test_deploy.py'],
+    'compiled': ['bridge/test_compiled.py'],
     'block': ['backbones/test_families_formulas.py', 'bridge/test_deploy.py'],
 }
 THEN = [
@@ -48,6 +49,7 @@ THEN = [
     'backbones/test_warm_start.py',
     'backbones/test_loading_report.py',
 ]
+SLOW = {'compiled'}  # whose own tests compile
 LIMIT = 240  # seconds; a mutant that hangs is noticed, too
 
 
@@ -89,7 +91,9 @@ def run(path, code, tests):
         os.dup2(null.fileno(), 1)
         os.dup2(null.fileno(), 2)
     options = ['-x', '-q', '-p', 'no:cacheprovider', '-p', 'no:warnings']
-    return pytest.main([*options, '-m', 'not slow', *tests])
+    if path.stem not in SLOW:
+        options += ['-m', 'not slow']
+    return pytest.main([*options, *tests])
 
 
 def main():
@@ -116,7 +120,9 @@ def main():
         for path, name, line, code in drawn:
             tests = [
                 str(ROOT / 'tests' / test)
-                for test in dict.fromkeys([*NEAREST[path.stem], *THEN])
+                for test in dict.fromkeys(
+                    [*NEAREST[path.stem], *(THEN * (path.stem not in SLOW))]
+                )
             ]
             start = time.time()
             child = os.fork()

@@ -1,11 +1,8 @@
-"""Export to ONNX and torch.export's .pt2, verified before it is written."""
+"""Export to ONNX, OpenVINO and .pt2, verified before it is written."""
 
 import copy
 import tempfile
-import warnings
-from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from time import perf_counter
 
@@ -17,11 +14,21 @@ from ..utils.compat import need
 from ..utils.errors import BanetError
 from ..utils.files import check_target, put_whole
 from .exportable import follow_size, Part
-from .formats import flat, metadata_of, WRITERS
+from .formats import (
+    files_of,
+    flat,
+    metadata_of,
+    NEEDS,
+    opened,
+    quantise,
+    quiet,
+    write,
+)
 from .model import deployable
 from .predictor import Predictor
 
 TOLERANCE = 1e-4  # of the largest output, float32
+EIGHT_BITS = 0.25  # likewise; more means that the graph is broken
 
 
 class ExportError(BanetError):
@@ -36,12 +43,15 @@ class Exported:
         outputs (str): What comes out of the graph, in words.
         difference (float): Largest difference from the model's outputs, as a
             part of the largest output.
+        agreement (float): Share of the images with the same best class; NaN
+            if the outputs are no classes.
         eager, graph (float): Median seconds of the model as it was loaded,
             and of the graph; NaN if they were not timed.
     """
 
     outputs: str
     difference: float
+    agreement: float
     eager: float
     graph: float
 
@@ -55,6 +65,7 @@ def export(
     dynamic: bool = False,
     force: bool = False,
     rounds: int = 0,
+    int8: bool = False,
 ) -> Exported:
     """Export a trained model, verify the result on images, and write it.
 
@@ -65,7 +76,8 @@ def export(
 
     Args:
         predictor (Predictor): What :func:`banet.load` returns; it is changed.
-        target (Path): File to write, ``.onnx`` or ``.pt2``.
+        target (Path): File to write, ``.onnx``, ``.xml`` (OpenVINO's, with
+            its weights in ``.bin`` beside it) or ``.pt2``.
         images (list[ndarray]): Real images to verify on, (H, W, 3), BGR.
         part (str): ``'model'``, of a detector backbone and neck, or
             ``'backbone'``. Defaults to ``'model'``.
@@ -76,6 +88,9 @@ def export(
         rounds (int): Time the model as loaded and the result on the first
             image, with ``dynamic`` a pair, so many times in turns. Defaults
             to 0.
+        int8 (bool): Calculate in eight bits, only in ``.onnx``. Ranges are
+            taken from the first half of the images, the difference from the
+            others.
 
     Returns:
         Exported: What came of it.
@@ -85,15 +100,22 @@ def export(
             or the results differ. Nothing is written then.
     """
     target = Path(target)
-    if target.suffix not in WRITERS:
+    if target.suffix not in NEEDS:
         raise ExportError(
             f'{target} has no known format: its name must end in '
-            f'{" or ".join(WRITERS)}.'
+            f'{" or ".join(NEEDS)}.'
         )
-    check_target(target, force)
-    if target.suffix == '.onnx':
-        for package in ('onnx', 'onnxscript', 'onnxruntime'):
-            need(package, package)
+    if int8 and target.suffix != '.onnx':
+        raise ExportError(f'{target}: eight bits are for .onnx files.')
+    if int8 and len(images) < 2:
+        raise ExportError(
+            'eight bits need images like those to come, two or more: their '
+            'ranges are taken from half of them (--images).'
+        )
+    for path in files_of(target):
+        check_target(path, force)
+    for package in NEEDS[target.suffix]:
+        need(package, package)
     predictor.model.cpu()
     inputs = [_normalised(predictor, image) for image in images]
     module = Part(predictor.model, predictor.task, part).eval()
@@ -124,41 +146,36 @@ def export(
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, target.name)
         try:
-            with torch.no_grad(), _quiet():
+            with torch.no_grad(), quiet():
                 program = torch.export.export(
                     module, (example,), dynamic_shapes=shapes
                 )
-                run = WRITERS[target.suffix](
-                    program, file, metadata_of(predictor, module)
-                )
-            # numpy's, which hands NaN on.
-            worst = np.max(
-                [
-                    _difference(run, x, outputs)
-                    for x, outputs in zip(inputs, expected)
-                ]
-            )
+                write(program, file, metadata_of(predictor, module))
+                if int8:
+                    half = len(images) // 2
+                    quantise(file, inputs[:half])
+                    inputs, expected = inputs[half:], expected[half:]
+            run = opened(file)
+            found = [run(x) for x in inputs]
         except Exception as error:  # whatever exporters and runtimes raise
             raise ExportError(
                 f'{target} was not written, the {part} cannot be exported: '
                 f'{type(error).__name__}: {_first_line(error)}'
             ) from error
-        if not worst < TOLERANCE:
+        # numpy's, which hands NaN on.
+        worst = np.max([_difference(*pair) for pair in zip(found, expected)])
+        limit = EIGHT_BITS if int8 else TOLERANCE
+        if not worst < limit:
             raise ExportError(
                 f'{target} was not written: its outputs differ by '
-                f'{worst:.1e} of the largest one (limit {TOLERANCE:.0e}).'
+                f'{worst:.1e} of the largest one (limit {limit:.0e}).'
             )
         times = _times(eager, run, example, rounds)
-        put_whole(file.read_bytes(), target)
-    return Exported(module.outputs, worst, *times)
-
-
-@contextmanager
-def _quiet():
-    """Without the exporters' progress, and torch's warnings about itself."""
-    with redirect_stdout(StringIO()), warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        yield
+        for made, path in zip(files_of(file), files_of(target)):
+            put_whole(made.read_bytes(), path)
+    classes = predictor.task == 'cls' and part == 'model'
+    agreement = _agreement(found, expected) if classes else float('nan')
+    return Exported(module.outputs, worst, agreement, *times)
 
 
 def _times(eager, run, x, rounds):
@@ -220,11 +237,19 @@ def _first_line(error):
     return text.splitlines()[0]
 
 
-def _difference(run, x, expected):
-    found = run(x)
+def _difference(found, expected):
     return np.max(
         [
             np.abs(a - b.numpy()).max() / b.abs().max().clamp(1e-12).item()
             for a, b in zip(found, expected, strict=True)
         ]
     )
+
+
+def _agreement(found, expected):
+    """Share of the images whose best class is the same."""
+    same = [
+        (a.argmax(1) == b.numpy().argmax(1)).mean()
+        for (a,), (b,) in zip(found, expected)
+    ]
+    return float(np.mean(same))

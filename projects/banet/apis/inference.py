@@ -12,7 +12,7 @@ from mmengine.device import get_device
 
 from ..utils.compat import PIP
 from .config import CONFIG_SUFFIXES, ConfigError, load_config, SCOPES
-from .model import load_model
+from .model import deployable, load_model
 from .predictor import Predictor, scope_of
 from .predictors import KINDS
 from .zoo import find_config
@@ -23,6 +23,7 @@ def load(
     checkpoint: Union[str, Path],
     device: Optional[str] = None,
     trust: bool = False,
+    deploy: bool = False,
 ) -> Predictor:
     """Load a trained classifier, detector or segmentor.
 
@@ -35,6 +36,8 @@ def load(
         device (str | None): Such as ``'cuda:0'`` or ``'cpu'``. None takes
             what is there. Defaults to None.
         trust (bool): Run code in the checkpoint, if any. Defaults to False.
+        deploy (bool): Take the fast form, which computes the same: norms
+            fused, attention folded. Defaults to False.
 
     Returns:
         Predictor: Call its :meth:`~Predictor.predict`; its ``model`` is the
@@ -68,6 +71,8 @@ def load(
         with scope_of(config), redirect_stdout(StringIO()):
             # mmdet and mmseg print a line on standard output
             model, meta = load_model(config, checkpoint, trust)
+            if deploy:
+                deployable(model).switch_to_deploy()
             return kind(config, model, meta, device)
     except ModuleNotFoundError as error:
         if error.name not in PIP:

@@ -40,7 +40,7 @@ def pool_globally(model: ir.Model) -> int:
             kept = [] if kind == 'Conv' else list(node.attributes.values())
             maps[node.outputs[0]] = _put(node, kind, inputs, kept)
     _give_vectors_back(maps)
-    _drop_unused(graph, maps)
+    _drop_unused(graph)
     return pooled
 
 
@@ -135,7 +135,7 @@ def _give_vectors_back(maps):
                     producer.graph.outputs[i] = flat.outputs[0]
 
 
-def _drop_unused(graph, maps):
+def _drop_unused(graph):
     for node in reversed(list(graph)):
         outputs = node.outputs
         if not any(o.uses() or o.is_graph_output() for o in outputs):

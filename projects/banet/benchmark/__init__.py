@@ -1,7 +1,8 @@
 """Time networks side by side: the engine of tools/benchmark.py.
 
 ``networks`` builds what is compared, ``work`` gives each its input and one
-step, ``timing`` measures time and memory, ``report`` shows them.
+step, ``runtimes`` what runs it, ``timing`` measures time and memory, and
+``report`` shows them.
 """
 
 from .networks import BenchmarkError, NETWORKS

@@ -18,6 +18,7 @@ STYLES = {
     'bav2': ('#0072B2', 'D'),
     'bav2-deploy': ('#D55E00', 'v'),
     'bav2-straight': ('#CC79A7', 'x'),
+    'bav2-compiled': ('#56B4E9', '+'),
 }
 
 
@@ -41,8 +42,9 @@ def table(results: dict) -> str:
     names = results['options']['models']
     base = 'plain' if 'plain' in names else names[0]
     lines = [
-        f'{results["machine"]}, {results["options"]["mode"]}; peak: beyond '
-        'the weights',
+        f'{results["machine"]}, {results["options"]["mode"]}, '
+        f'{results["options"]["runtime"]}; peak: of eager PyTorch, beyond the '
+        'weights',
         '',
         f'| size | batch | model | ms | images/s | ratio to {base} '
         '(quartiles) | peak MiB | params | MACs |',

@@ -17,6 +17,7 @@ import torch
 from .complexity import Counted, macs_by_module, parameters
 from .networks import BenchmarkError, build
 from .report import machine
+from .runtimes import EXPORTED
 from .work import draw, graphed, step
 
 STRIDE = 32
@@ -58,10 +59,17 @@ def check(args: Namespace) -> list[tuple[int, int]]:
         )
     if args.cuda_graph and device.type != 'cuda':
         raise BenchmarkError('--cuda-graph needs --device cuda.')
-    if args.config and (args.compile or args.cuda_graph):
+    if args.config and (args.runtime != 'eager' or args.cuda_graph):
         raise BenchmarkError(
-            '--compile and --cuda-graph are for backbones: heads and losses '
+            '--runtime and --cuda-graph are for backbones: heads and losses '
             'depend on what they find. Leave --config out.'
+        )
+    if args.runtime in EXPORTED and (
+        args.mode == 'train' or device.type != 'cpu' or args.dtype != 'fp32'
+    ):
+        raise BenchmarkError(
+            f'--runtime {args.runtime} is for --mode infer, --device cpu and '
+            '--dtype fp32.'
         )
     if args.plot and len(args.batch) == len(args.size) == 1:
         raise BenchmarkError(
@@ -120,7 +128,7 @@ def time_networks(args: Namespace, batch: int, size: tuple[int, int]) -> dict:
     _agree(models, args, draw(args, batch, size))
     steps = {}
     for name, model in models.items():
-        steps[name] = step(model, args)
+        steps[name] = step(model, args, draw(args, batch, size))
         for _ in range(BUSY_ROUNDS):
             steps[name](draw(args, batch, size))
         if args.cuda_graph:
@@ -205,7 +213,7 @@ def _peak_memory(name, args, batch, size):
     """
     if not Path('/proc/self/clear_refs').exists():  # not Linux
         return float('nan')
-    options = dict(vars(args), compile=False)
+    options = dict(vars(args), runtime='eager')
     if torch.device(args.device).type == 'cuda':
         return _measure_peak(name, options, batch, size)
     code = (
@@ -227,8 +235,8 @@ def _measure_peak(name, options, batch, size):
     args = Namespace(**options)
     if args.threads:
         torch.set_num_threads(args.threads)
-    work = step(build(name, args), args)
     x = draw(args, batch, tuple(size))
+    work = step(build(name, args), args, x)
     on_gpu = torch.device(args.device).type == 'cuda'
     if on_gpu:
         torch.cuda.reset_peak_memory_stats(args.device)

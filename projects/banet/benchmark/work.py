@@ -11,6 +11,8 @@ from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData, PixelData
 from torch import nn
 
+from .runtimes import EXPORTED, exported
+
 DTYPES = dict(fp32=None, bf16=torch.bfloat16, fp16=torch.float16)
 
 
@@ -69,18 +71,28 @@ def _objects(size, count=8):
     return sample
 
 
-def step(model: nn.Module, args: Namespace) -> Callable:
+def step(model: nn.Module, args: Namespace, example: Any) -> Callable:
     """A function that runs ``model`` once on what :func:`draw` gives.
 
     Inference: the backbone's maps, or a whole model's predictions. Training:
     forward and backward pass and SGD's step, with a whole model's own losses.
+    In half precision under autocast, float16 with scaled gradients.
+
+    Args:
+        example: What :func:`draw` gives; exported graphs take this size.
     """
+    if args.runtime in EXPORTED:
+        return exported(model, args.runtime, example)
     dtype, kind = DTYPES[args.dtype], torch.device(args.device).type
+    torch.backends.cudnn.benchmark = True  # sizes do not change
     whole = hasattr(model, 'backbone')
+    if hasattr(model, 'rpn_head'):
+        fix_proposals(model)
     optimizer = torch.optim.SGD(model.parameters(), lr=1e-6, momentum=0.9)
+    scaler = torch.amp.GradScaler(kind) if dtype is torch.float16 else None
     called = (
         torch.compile(model, fullgraph=True, dynamic=False)
-        if args.compile
+        if args.runtime == 'compile'
         else model
     )
 
@@ -101,10 +113,54 @@ def step(model: nn.Module, args: Namespace) -> Callable:
         optimizer.zero_grad(set_to_none=True)
         with autocast():
             loss = loss_of(x)
-        loss.backward()
-        optimizer.step()
+        if scaler is None:
+            loss.backward()
+            optimizer.step()
+        else:
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
 
     return infer if args.mode == 'infer' else train
+
+
+def fix_proposals(model: nn.Module, count: int = 512) -> None:
+    """Let a two-stage detector's second stage see the same boxes always.
+
+    With random weights every backbone makes other proposals, and suppressing
+    and sampling them takes as long as these happen to need.
+    """
+    head: Any = model.rpn_head
+    generator = torch.Generator().manual_seed(0)
+    shares = torch.rand(count, 4, generator=generator)
+    scores = torch.linspace(1, 0, count)
+
+    def proposals(x, samples):
+        found = []
+        for sample in samples:
+            height, width = sample.img_shape
+            size = torch.tensor([width, height])
+            corners = shares[:, :2] * size / 2
+            boxes = torch.cat([corners, corners + shares[:, 2:] * size / 2], 1)
+            found.append(
+                InstanceData(
+                    bboxes=boxes.to(x[0].device),
+                    scores=scores.to(x[0].device),
+                    labels=torch.zeros(count, dtype=torch.long).to(
+                        x[0].device
+                    ),
+                )
+            )
+        return found
+
+    def loss_and_predict(x, samples, proposal_cfg=None):
+        return head.loss(x, samples), proposals(x, samples)
+
+    def predict(x, samples, rescale=False):
+        head(x)  # its convs are run all the same
+        return proposals(x, samples)
+
+    head.loss_and_predict, head.predict = loss_and_predict, predict
 
 
 def collate(samples: list[dict]) -> dict:

@@ -30,10 +30,8 @@ def through(layer: Pointwise, vectors: Tensor, out: Tensor) -> Tensor:
     A Linear or pointwise conv does to (N, C_in) ``vectors`` what it does to a
     map. In their precision, also under autocast: they are statistics.
     """
-    weight, bias = (
-        None if part is None else part.to(vectors.dtype)
-        for part in (layer.weight.flatten(1), layer.bias)
-    )
+    weight = layer.weight.flatten(1).to(vectors.dtype)
+    bias = None if layer.bias is None else layer.bias.to(vectors.dtype)
     if out.dtype not in HALF:
         return F.linear(vectors, weight, bias)
     with torch.autocast(out.device.type, enabled=False):
