@@ -21,8 +21,8 @@ for kind in ('kaiming_uniform_', 'uniform_', 'normal_', 'trunc_normal_'):
     setattr(nn.init, kind, lambda tensor, *args, **kwargs: tensor)
 
 
-def macs(cfg, model):
-    """Multiply-adds, as the README's table counts them."""
+def macs_and_widths(cfg, model):
+    """Multiply-adds, as the README's table counts them, and of the maps."""
     size, forward = dict(
         mmpretrain=(
             (224, 224),
@@ -35,9 +35,11 @@ def macs(cfg, model):
         ),
     )[cfg.default_scope]
     model.to('meta')
+    maps = []
+    model.backbone.register_forward_hook(lambda *args: maps.extend(args[2]))
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         forward(torch.zeros(1, 3, *size, device='meta'))
-    return counter.get_total_flops() // 2
+    return counter.get_total_flops() // 2, [m.shape[1] for m in maps]
 
 
 def describe(path):
@@ -45,11 +47,7 @@ def describe(path):
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build(cfg.model).eval()
     backbone = model.backbone
-    # A classifier's Swin Transformer takes no maps below its windows.
-    size = 224 if cfg.default_scope == 'mmpretrain' else 64
-    with torch.no_grad():
-        x = torch.zeros(1, 3, size, size, device='meta')
-        widths = [f.shape[1] for f in backbone.to('meta')(x)]
+    macs, widths = macs_and_widths(cfg, model)
     if hasattr(model, 'neck') and hasattr(model.neck, 'lateral_convs'):
         expected = [m.conv.in_channels for m in model.neck.lateral_convs]
         widths = widths[-len(expected) :]  # RetinaNet starts at stage 2
@@ -74,7 +72,7 @@ def describe(path):
         expected_widths=expected,
         imports=list(cfg.custom_imports['imports']),
         params=sum(p.numel() for p in model.parameters()),
-        macs=macs(cfg, model),
+        macs=macs,
     )
 
 

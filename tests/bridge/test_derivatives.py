@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from inputs import needs_compiler
 from torch.autograd import gradcheck
 from torch.func import functional_call
 
@@ -62,6 +63,7 @@ def test_derivatives_of_the_block_are_right(cls, version, training):
 
 
 @pytest.mark.slow
+@needs_compiler
 @pytest.mark.parametrize('cls', BLOCKS)
 def test_block_compiled_to_machine_code_computes_the_same(cls):
     """Outputs and gradients, training, by torch.compile's own compiler."""

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from inputs import needs_compiler
 from mmcv.cnn import fuse_conv_bn
 from mmpretrain.models.backbones import ResNet
 from torch import nn
@@ -52,6 +53,7 @@ def bytes_moved(block, training, monkeypatch):
 
 # What the form that was written first moves is behind the limits.
 @pytest.mark.slow
+@needs_compiler
 @pytest.mark.parametrize(
     'arguments,training,limit',
     [
