@@ -235,8 +235,9 @@ def _measure_peak(name, options, batch, size):
     args = Namespace(**options)
     if args.threads:
         torch.set_num_threads(args.threads)
+    model = build(name, args)  # before drawing: it says whose data it takes
     x = draw(args, batch, tuple(size))
-    work = step(build(name, args), args, x)
+    work = step(model, args, x)
     on_gpu = torch.device(args.device).type == 'cuda'
     if on_gpu:
         torch.cuda.reset_peak_memory_stats(args.device)
