@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from mmcv import imread
-from runs import ROOT, run
+from runs import ROOT, run, tool
 
 from banet.benchmark import NETWORKS, plot
 
@@ -57,12 +57,15 @@ def test_training_and_layouts_are_timed(benchmark):
 
 @pytest.mark.slow
 @pytest.mark.parametrize('runtime', ['onnxruntime', 'openvino'])
-def test_other_runtimes_are_timed(benchmark, runtime):
+def test_other_runtimes_are_timed(runtime):
+    """In its own process: a training in one that ran OpenVINO may crash."""
     pytest.importorskip(runtime, reason='see requirements/optional.txt')
     options = ['--runtime', runtime, '--depth', '18']
-    printed = benchmark(*SMALL, *options, '--models', 'plain', 'bav2-deploy')
-    assert f', infer, {runtime};' in printed
-    assert '| 64x64 | 2 | bav2-deploy | ' in printed
+    models = ['--models', 'plain', 'bav2-deploy']
+    result = tool('benchmark.py', *SMALL, *options, *models)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert f', infer, {runtime};' in result.stdout
+    assert '| 64x64 | 2 | bav2-deploy | ' in result.stdout
 
 
 @pytest.mark.slow
