@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..utils.compat import need
 from ..utils.errors import BanetError
 from ..utils.files import check_target, put_whole
 from .exportable import follow_size, Part
@@ -18,6 +17,7 @@ from .formats import (
     files_of,
     flat,
     metadata_of,
+    need_packages,
     NEEDS,
     opened,
     quantise,
@@ -114,8 +114,7 @@ def export(
         )
     for path in files_of(target):
         check_target(path, force)
-    for package in NEEDS[target.suffix]:
-        need(package, package)
+    need_packages(target.suffix)
     predictor.model.cpu()
     inputs = [_normalised(predictor, image) for image in images]
     module = Part(predictor.model, predictor.task, part).eval()

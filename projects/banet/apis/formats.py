@@ -21,6 +21,12 @@ ONNX = 'onnx', 'onnxscript', 'onnxruntime'
 NEEDS = {'.onnx': ONNX, '.xml': (*ONNX, 'openvino'), '.pt2': ()}
 
 
+def need_packages(suffix: str) -> None:
+    """Raise MissingPackage if files of that suffix cannot be handled here."""
+    for package in NEEDS[suffix]:
+        need(package, package)
+
+
 def flat(outputs) -> list:
     """One tensor, or several, as a list."""
     return list(outputs) if isinstance(outputs, (tuple, list)) else [outputs]

@@ -35,7 +35,7 @@ def pool_globally(model: ir.Model) -> int:
         elif node.op_type == 'Unsqueeze' and node.inputs[0] in maps:
             if _constant(node.inputs[1]) == SPATIAL:
                 _replace(node, maps[node.inputs[0]])
-        elif (inputs := _as_maps(graph, node, maps)) is not None:
+        elif (inputs := _as_maps(node, maps)) is not None:
             kind = 'Conv' if node.op_type == 'Gemm' else node.op_type
             kept = [] if kind == 'Conv' else list(node.attributes.values())
             maps[node.outputs[0]] = _put(node, kind, inputs, kept)
@@ -78,7 +78,7 @@ def _replace(node, value):
     node.outputs[0].replace_all_uses_with(value)
 
 
-def _as_maps(graph, node, maps):
+def _as_maps(node, maps):
     """Inputs of ``node``'s equivalent on maps of one pixel, if it has one."""
     inputs = list(node.inputs)
     if node.op_type == 'Gemm' and inputs[0] in maps:
@@ -92,14 +92,15 @@ def _as_maps(graph, node, maps):
             return None
         weight = inputs[1].const_value.numpy()[:, :, None, None]
         name = f'{inputs[1].name}.map'
-        if name not in graph.initializers:
-            graph.initializers[name] = ir.Value(
+        initializers = node.graph.initializers
+        if name not in initializers:
+            initializers[name] = ir.Value(
                 name=name,
                 const_value=ir.tensor(weight, name=name),
                 shape=ir.Shape(weight.shape),
                 type=inputs[1].type,
             )
-        return [maps[inputs[0]], graph.initializers[name], *inputs[2:]]
+        return [maps[inputs[0]], initializers[name], *inputs[2:]]
     joins = node.op_type == 'Concat' and node.attributes['axis'].as_int() == 1
     if not joins and node.op_type not in POINTWISE:
         return None

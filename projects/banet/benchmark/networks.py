@@ -75,8 +75,8 @@ NETWORKS = {
     'bav2-straight': straight,
     'bav2-compiled': partial(BAResNet, compile_blocks=True),
 }
-# Forms of BAv2 that are timed only where they are named, or not in a config.
-RARE = 'bav2-straight', 'bav2-compiled'
+# Forms of BAv2 that are compared as backbones alone, not in a config's model.
+BARE = 'bav2-straight', 'bav2-compiled'
 
 
 def build(name: str, args: Namespace) -> nn.Module:
@@ -137,7 +137,7 @@ def _from_config(name, args):
             "with one of banet's, such as BAResNet, in whose place the others "
             'are put.'
         )
-    if name in RARE or (name == 'se' and kind not in SE):
+    if name in BARE or (name == 'se' and kind not in SE):
         raise BenchmarkError(
             f'--config has no model {name} in the place of {backbone.type}: '
             'choose others with --models.'

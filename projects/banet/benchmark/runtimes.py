@@ -7,8 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn, Tensor
 
-from ..apis.formats import NEEDS, opened, quiet, write
-from ..utils.compat import need
+from ..apis.formats import need_packages, opened, quiet, write
 
 # runtime -> the suffix of its files
 EXPORTED = dict(onnxruntime='.onnx', openvino='.xml')
@@ -34,8 +33,7 @@ def exported(model: nn.Module, runtime: str, x: Tensor) -> Callable:
         MissingPackage: The runtime is not installed.
     """
     suffix = EXPORTED[runtime]
-    for package in NEEDS[suffix]:
-        need(package, package)
+    need_packages(suffix)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, f'graph{suffix}')
         with torch.no_grad(), quiet():
