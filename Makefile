@@ -19,7 +19,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 JOBS ?= 2
 STAMP := $(VENV)/.ready
 # Two processes of one thread each; a file stays in one, with its fixtures.
-PARALLEL ?= -n 2 --dist loadfile
+PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 
 # OpenMP's threads sleep while they wait: beside two other jobs a step of the
 # demo takes 1.7 s instead of 2.5, on an idle machine the same.

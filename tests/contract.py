@@ -52,12 +52,15 @@ V1 = dict(attention=dict(type='BridgeAttentionV1', ratio=4))
 LN = dict(
     attention=dict(type='BridgeAttentionV2', ratio=4, norm_cfg=dict(type='LN'))
 )
+SE = dict(attention=dict(type='SqueezeExcitation', ratio=4))
+ECA = dict(attention=dict(type='EfficientChannelAttention'))
+COMPILED = dict(V2, compile_blocks=dict(backend='eager'))
 NONE = dict(attention=None)
 TWO = dict(num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(0, 1))
 THIN = dict(base_channels=16, stem_channels=16, **TWO)
 # name -> (class, arguments, what ours is given in turn)
 NETWORKS = {
-    'resnet18': ('ResNet', dict(depth=18, **THIN), (V2, V1, LN, NONE)),
+    'resnet18': ('ResNet', dict(depth=18, **THIN), (V2, V1, LN, ECA, NONE)),
     'resnet18-v1c': (
         'ResNetV1c',
         dict(depth=18, **{**THIN, 'strides': (1, 1), 'dilations': (1, 2)}),
@@ -67,7 +70,7 @@ NETWORKS = {
     'resnext50': (
         'ResNeXt',
         dict(depth=50, groups=4, **THIN),
-        (V2,),
+        (V2, SE),
     ),
     'regnet': (
         'RegNet',

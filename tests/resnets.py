@@ -73,6 +73,8 @@ WAYS = {
     'caffe': (50, ResNet, BAResNet, V2, dict(style='caffe')),
     'frozen': (50, ResNet, BAResNet, V2, dict(frozen_stages=1)),
     'norm_eval': (18, ResNet, BAResNet, V2, dict(norm_eval=True)),
+    'se': (50, ResNet, BAResNet, dict(type='SqueezeExcitation'), {}),
+    'eca': (18, ResNet, BAResNet, dict(type='EfficientChannelAttention'), {}),
     'hsigmoid': (
         18,
         ResNet,

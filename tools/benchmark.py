@@ -8,10 +8,18 @@ all of them alike: compare the ratios to the plain network, not the times.
 For inference every model's norms are fused into its convs. With --config the
 whole model is timed: its predictions or its training step, on random images
 and weights; detectors of two stages get the same proposals.
-Backbones need no compiled ops of mmcv's.
+Backbones need no compiled ops of mmcv's. --suite cpu or gpu runs the whole
+series that docs/benchmark.md shows, beside the goals.
 """
 
-from banet.benchmark import NETWORKS, plot, table, write_json
+from banet.benchmark import (
+    NETWORKS,
+    plot,
+    run_suite,
+    SUITES,
+    table,
+    write_json,
+)
 from banet.benchmark import run as compare
 from banet.benchmark.report import check_writable
 from banet.benchmark.runtimes import RUNTIMES
@@ -35,24 +43,43 @@ def options():
     add('--threads', type=int, help='of the CPU')
     add('--device', default='cpu', help='cpu, cuda, cuda:1, ...')
     add('--repeats', type=int, default=20, help='timed rounds')
+    add('--suite', choices=SUITES, help='the whole series for such a device')
     add('--out', help='json file for the results')
     add('--plot', help='PNG of time over batch and over image size')
     return parser
 
 
 def main(args):
+    if args.suite:
+        return suite(args)
+    results = measured(args)
+    print(table(results))
+    if args.out:
+        write_json(results, args.out)
+    if args.plot:
+        plot(results, args.plot)
+
+
+def suite(args):
+    """All cases, with this call's threads and rounds."""
+    if args.out:
+        check_writable(args.out)
+    more = ['--repeats', str(args.repeats)]
+    more += ['--threads', str(args.threads)] if args.threads else []
+    found = run_suite(args.suite, options(), more, measured)
+    if args.out:
+        write_json(found, args.out)
+
+
+def measured(args):
+    """Results of one run."""
     if args.models is None:
         absent = {'bav2-compiled', 'bav2-straight' if args.config else ''}
         absent.add('bav2-deploy' if args.mode == 'train' else '')
         args.models = [name for name in NETWORKS if name not in absent]
     for path in filter(None, (args.out, args.plot)):
         check_writable(path)
-    results = compare(args)
-    print(table(results))
-    if args.out:
-        write_json(results, args.out)
-    if args.plot:
-        plot(results, args.plot)
+    return compare(args)
 
 
 if __name__ == '__main__':

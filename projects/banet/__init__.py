@@ -34,8 +34,13 @@ if 'banet.doctor' not in sys.orig_argv:
     )
     from .bridge.attention import BridgeAttentionV1, BridgeAttentionV2
     from .bridge.block import BridgeMixin
+    from .bridge.channel_attention import (
+        EfficientChannelAttention,
+        SqueezeExcitation,
+    )
     from .bridge.residual import ConvNormBridge
     from .checkpoint.convert import load_weights
+    from .engine.calibration import CalibrationHook
     from .engine.hooks import BridgeStatsHook, TensorBoardHook
     from .utils.errors import CheckpointError
 
@@ -57,9 +62,12 @@ __all__ = [
     'BridgeAttentionV2',
     'BridgeMixin',
     'BridgeStatsHook',
+    'CalibrationHook',
     'CheckpointError',
     'ConvNormBridge',
+    'EfficientChannelAttention',
     'Predictor',
+    'SqueezeExcitation',
     'TensorBoardHook',
     '__version__',
     'features',

@@ -24,6 +24,8 @@ BRIDGE = ROOT / 'projects/banet/bridge'
 # What says most of a file comes first.
 NEAREST = {
     'attention': ['bridge/test_attention.py'],
+    'channel_attention': ['bridge/test_channel_attention.py'],
+    'gate': ['bridge/test_attention.py'],
     'vector_norm': ['bridge/test_attention.py'],
     'build': [
         'contracts/test_freezing.py',

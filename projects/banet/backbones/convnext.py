@@ -9,7 +9,7 @@ from ..bridge.block import BridgeMixin
 from ..bridge.ops import spatial_mean
 from ..bridge.warm_start import tensors_of
 from .base import BridgedBackbone, check_arch, check_frozen
-from .names import rename
+from .names import in_shape, rename
 
 OFFICIAL = (
     (r'^(stages\.\d\.\d+)\.dwconv\.', r'\1.depthwise_conv.'),
@@ -60,7 +60,9 @@ class BAConvNeXtBlock(BridgeMixin, ConvNeXtBlock):
 
     def _forward(self, x, unwatched):
         out = self.depthwise_conv(x)
-        pooled = [spatial_mean(out)] if self.attention is not None else None
+        pooled = []
+        if self.attention is not None and self._pools(2, False):
+            pooled.append(spatial_mean(out))
         # As upstream: a Linear wants the channels last.
         last = self.linear_pw_conv
         layout = dict(data_format='channel_last' if last else 'channel_first')
@@ -78,8 +80,10 @@ class BAConvNeXtBlock(BridgeMixin, ConvNeXtBlock):
             if self.gamma is not None:
                 out = out.mul(self.gamma.view(1, -1, 1, 1))
             return x + self.drop_path(out)
-        pooled.append(spatial_mean(hidden))
-        self._pool_last(pooled, out, unwatched)
+        through_last = self._goes_through(unwatched)
+        if self._pools(1, through_last):
+            pooled.append(spatial_mean(hidden))
+        self._pool_last(pooled, out, through_last)
         gate = self._gate(pooled, out, self.gamma)
         # Not gated_add, which rounds once less than the plain block does.
         return x + self.drop_path(gate) * out
@@ -137,7 +141,7 @@ class BAConvNeXt(BridgedBackbone, ConvNeXt):
         ours = rename(found, OFFICIAL + TORCHVISION)
         own = tensors_of(self)
         return {
-            ours[name]: _in_shape(value, own.get(ours[name]))
+            ours[name]: in_shape(value, own.get(ours[name]))
             for name, value in found.items()
         }
 
@@ -146,13 +150,3 @@ class BAConvNeXt(BridgedBackbone, ConvNeXt):
             self.frozen_stages, 0, self.num_stages, 'the number of stages'
         )
         super()._freeze_stages()
-
-
-def _in_shape(value, own):
-    """``value`` in the shape of ``own``, if they differ in axes of 1 only.
-
-    Pointwise convs may be Linears; torchvision's layer scale is (C, 1, 1).
-    """
-    if own is None or value.squeeze().shape != own.squeeze().shape:
-        return value
-    return value.reshape(own.shape)

@@ -50,7 +50,7 @@ class BAInvertedResidual(BridgeMixin, InvertedResidual):
             if self.with_se:
                 out = self.se(out)
         else:
-            pooled = [spatial_mean(out)]
+            pooled = [spatial_mean(out)] if self._pools(1, False) else []
             before = self.gates_before_act
             out = self.depthwise_conv(out, activate=not before)
             pooled.append(spatial_mean(out))

@@ -214,6 +214,8 @@ def _problem_of_attention(prefix, own, found, mismatched):
         versions = {
             'selection.weight': 'BridgeAttentionV2',
             'norms.0.weight': 'BridgeAttentionV1',
+            'squeeze.weight': 'SqueezeExcitation',
+            'conv.weight': 'EfficientChannelAttention',
         }
         kind = [v for n, v in versions.items() if prefix + n in theirs]
         kind = f' It is that of {kind[0]}.' if kind else ''

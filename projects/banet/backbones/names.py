@@ -6,6 +6,9 @@ and "our names" are mmpretrain's, which on the plain stem are torchvision's.
 
 import re
 from collections.abc import Iterable
+from typing import Optional
+
+from torch import Tensor
 
 # The reference code's name of a part of the attention -> ours; {last} is the
 # index of the block's last conv. The authors' repository of arXiv 2112.04150
@@ -29,6 +32,13 @@ DEEP_STEMS = (
     (r'^conv1\.([036])\.', 'conv'),
     (r'^conv1\.([14])\.', 'bn'),
 )
+# The rivals: mmpretrain's and timm's SE, ECA-Net's own and timm's ECA.
+SE = r'\.(?:se_layer|se|se_module)\.(?:conv|fc)'
+RIVALS = (
+    (SE + r'1\.(?:conv\.)?', '.attention.squeeze.'),
+    (SE + r'2\.(?:conv\.)?', '.attention.generation.'),
+    (r'\.(?:eca|se)\.conv\.', '.attention.conv.'),
+)
 # The third layer of a shortcut: there is a pool before its conv.
 POOLED = re.compile(r'(.*\.downsample)\.2\.')
 
@@ -41,6 +51,16 @@ def rename(names: Iterable[str], table) -> dict[str, str]:
         for pattern, replacement in table:
             renamed[name] = re.sub(pattern, replacement, renamed[name])
     return renamed
+
+
+def in_shape(value: Tensor, own: Optional[Tensor]) -> Tensor:
+    """``value`` in the shape of ``own``, if they differ in axes of 1 only.
+
+    Pointwise convs may be Linears; torchvision's layer scale is (C, 1, 1).
+    """
+    if own is None or value.squeeze().shape != own.squeeze().shape:
+        return value
+    return value.reshape(own.shape)
 
 
 def to_ours(names: Iterable[str]) -> dict[str, str]:
@@ -84,6 +104,19 @@ def to_reference(names: Iterable[str]) -> dict[str, str]:
         (r'\.attention\.generation\.', f'.ba.generation.{index}.'),
     )
     return rename(names, parts)
+
+
+def name_rivals(names: Iterable[str], own: Iterable[str]) -> dict[str, str]:
+    """Map SE's and ECA's names to those of an ``own`` network that has them.
+
+    Args, Returns: those of :func:`shift_downsample`.
+    """
+    kinds = '.attention.squeeze.', '.attention.conv.'
+    if not any(kind in name for name in own for kind in kinds):
+        return {}
+    return {
+        name: new for name, new in rename(names, RIVALS).items() if new != name
+    }
 
 
 def name_stem_norms(names: Iterable[str], own: Iterable[str]):

@@ -150,11 +150,13 @@ class BAResNet(ResidualStages, ResNet):
         ours = names.to_ours(found)
         own = tensors_of(self)
         adapted = {
+            **names.name_rivals(ours.values(), own),
             **names.shift_downsample(ours.values(), own),
             **names.name_stem_norms(ours.values(), own),
         }
+        ours = {name: adapted.get(new, new) for name, new in ours.items()}
         return {
-            adapted.get(ours[name], ours[name]): value
+            ours[name]: names.in_shape(value, own.get(ours[name]))
             for name, value in found.items()
         }
 

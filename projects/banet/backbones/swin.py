@@ -110,13 +110,17 @@ class BASwinBlock(BridgeMixin, SwinBlock):
         out = self.norm2(shortcut)
         if self.attention is None:
             return self.ffn(out, identity=shortcut)
-        pooled = [token_mean(attended)]
         inner, last, dropout = self._ffn_layers()
-        for layer in inner:
+        through_last = self._goes_through(unwatched)
+        pooled = []
+        if self._pools(len(inner) + 1, through_last):
+            pooled.append(token_mean(attended))
+        for behind, layer in zip(range(len(inner), 0, -1), inner):
             out = layer(out)
-            pooled.append(token_mean(out))
+            if self._pools(behind, through_last):
+                pooled.append(token_mean(out))
         out = as_map(last(out))
-        self._pool_last(pooled, out, unwatched)
+        self._pool_last(pooled, out, through_last)
         out = dropout(out)
         scale = getattr(self.ffn.gamma2, 'weight', None)
         gate = self.ffn.dropout_layer(self._gate(pooled, out, scale))

@@ -16,6 +16,7 @@ from ..apis.model import build_model
 from ..backbones import BAResNet, BAResNeXt, BridgedBackbone
 from ..utils.errors import BanetError
 
+ECA = dict(type='EfficientChannelAttention')
 V1 = dict(type='BridgeAttentionV1')
 V2 = dict(type='BridgeAttentionV2')
 # What stands in the place of our backbones, with squeeze-and-excitation.
@@ -69,6 +70,7 @@ def straight(**kwargs) -> nn.Module:
 NETWORKS = {
     'plain': ResNet,
     'se': SEResNet,
+    'eca': partial(BAResNet, attention=ECA),
     'bav1': partial(BAResNet, attention=V1),
     'bav2': BAResNet,
     'bav2-deploy': BAResNet,
@@ -149,8 +151,11 @@ def _from_config(name, args):
             backbone.pop(argument, None)
     else:
         own = backbone.get('attention') or _default_attention(kind)
-        chosen = dict(plain=None, bav1=V1).get(name, V2)
-        backbone.attention = chosen and {**own, **chosen}
+        chosen = dict(plain=None, eca=ECA, bav1=V1).get(name, V2)
+        # The ratio and the rest of the config's are bridge attention's.
+        backbone.attention = (
+            chosen if name == 'eca' else chosen and {**own, **chosen}
+        )
     try:
         return build_model(config)
     except (KeyError, TypeError, ValueError) as error:

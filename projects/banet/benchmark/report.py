@@ -14,6 +14,7 @@ from .networks import BenchmarkError
 STYLES = {
     'plain': ('#000000', 'o'),
     'se': ('#E69F00', 's'),
+    'eca': ('#F0E442', 'P'),
     'bav1': ('#009E73', '^'),
     'bav2': ('#0072B2', 'D'),
     'bav2-deploy': ('#D55E00', 'v'),
@@ -44,11 +45,12 @@ def table(results: dict) -> str:
     lines = [
         f'{results["machine"]}, {results["options"]["mode"]}, '
         f'{results["options"]["runtime"]}; peak: of eager PyTorch, beyond the '
-        'weights',
+        'weights; saved: activations that autograd keeps for the backward '
+        'pass',
         '',
         f'| size | batch | model | ms | images/s | ratio to {base} '
-        '(quartiles) | peak MiB | params | MACs |',
-        '|' + ' --- |' * 9,
+        '(quartiles) | peak MiB | saved MiB | params | MACs |',
+        '|' + ' --- |' * 10,
     ]
     for result in results['results']:
         height, width = result['size']
@@ -58,7 +60,8 @@ def table(results: dict) -> str:
                 f'| {height}x{width} | {result["batch"]} | {row["model"]} | '
                 f'{row["ms"]:.1f} | {row["images_per_s"]:.1f} | '
                 f'{row["ratio"]:.3f} ({low:.3f} to {high:.3f}) | '
-                f'{row["peak_mib"]:.0f} | {row["params"]:,} | '
+                f'{row["peak_mib"]:.0f} | {row["saved_mib"]:.0f} | '
+                f'{row["params"]:,} | '
                 f'{row["macs"] / 1e9:.2f} G |'
             )
     return '\n'.join(lines)
@@ -76,7 +79,7 @@ def check_writable(path: str) -> None:
         raise BenchmarkError(f'{path} is a folder: name a file in it.')
 
 
-def write_json(results: dict, path: str) -> None:
+def write_json(results: dict | list, path: str) -> None:
     """Write the results."""
     Path(path).write_text(json.dumps(results, indent=1) + '\n')
 

@@ -2,13 +2,13 @@
 
 import ctypes
 import gc
-import json
+import multiprocessing
 import random
 import re
-import subprocess
-import sys
 import time
 from argparse import Namespace
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -157,6 +157,7 @@ def time_networks(args: Namespace, batch: int, size: tuple[int, int]) -> dict:
                 ratio=median(ratios),
                 ratio_quartiles=[low, high],
                 peak_mib=_peak_memory(name, args, batch, size),
+                saved_mib=saved_activations(models[name], args, batch, size),
                 params=parameters(models[name]),
                 macs=_macs(models[name], size),
             )
@@ -192,6 +193,34 @@ def _agree(models, args, x):
             )
 
 
+def saved_activations(
+    model: torch.nn.Module, args: Namespace, batch: int, size: tuple[int, int]
+) -> float:
+    """MiB that autograd keeps of one eager training step, on its device.
+
+    Each memory counts once, those of parameters and images not at all; 0 for
+    inference.
+    """
+    if args.mode == 'infer':
+        return 0.0
+    kept: dict[int, int] = {}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    x = draw(args, batch, size)
+    eager = Namespace(**dict(vars(args), runtime='eager'))
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+        step(model, eager, x)(x)
+    own = [*model.parameters(), *model.buffers()]
+    own += [x] if isinstance(x, torch.Tensor) else []
+    for tensor in own:
+        kept.pop(tensor.untyped_storage().data_ptr(), None)
+    return sum(kept.values()) / 2**20
+
+
 def _synchronize(device):
     if torch.device(device).type == 'cuda':
         torch.cuda.synchronize(device)
@@ -209,26 +238,26 @@ def _macs(model, size):
 def _peak_memory(name, args, batch, size):
     """MiB that two eager steps take at their peak, beyond the weights.
 
-    On the CPU of a fresh process, which has no allocator to ask.
+    On the CPU of a fresh process, which has no allocator to ask: forked
+    where nothing has been calculated yet.
     """
     if not Path('/proc/self/clear_refs').exists():  # not Linux
         return float('nan')
     options = dict(vars(args), runtime='eager')
     if torch.device(args.device).type == 'cuda':
         return _measure_peak(name, options, batch, size)
-    code = (
-        'import json, sys\n'
-        'from banet.benchmark.timing import _measure_peak\n'
-        'print(_measure_peak(*json.loads(sys.argv[1])))'
-    )
-    result = subprocess.run(
-        [sys.executable, '-c', code, json.dumps([name, options, batch, size])],
-        capture_output=True,
-        text=True,
-    )
-    if result.returncode:
-        raise BenchmarkError(result.stderr.strip().splitlines()[-1])
-    return float(result.stdout.split()[-1])
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload([__name__])
+    with ProcessPoolExecutor(1, context) as pool:
+        try:
+            return pool.submit(
+                _measure_peak, name, options, batch, size
+            ).result()
+        except BrokenProcessPool as error:
+            raise BenchmarkError(
+                f'{name} at batch {batch}: the process that measures its '
+                'memory was killed, probably for want of it.'
+            ) from error
 
 
 def _measure_peak(name, options, batch, size):

@@ -3,8 +3,6 @@
 Papers: BAv1, "BA-Net: Bridge Attention for Deep Convolutional Neural
 Networks", ECCV 2022, arXiv 2112.04150; BAv2, "BA-Net: Bridge Attention in
 Deep Neural Networks", arXiv 2410.07860; and the authors' reference code.
-
-The modules know vectors only, neither images nor residual blocks.
 """
 
 from collections.abc import Sequence
@@ -12,16 +10,16 @@ from typing import Optional
 
 import torch
 from mmcv.cnn import build_activation_layer
-from mmengine.model import BaseModule
 from mmengine.registry import MODELS
 from torch import nn, Tensor
 
+from .gate import Gate, hidden_width
 from .norm import affine
 from .ops import is_symbolic
 from .vector_norm import build_vector_norm, normalize
 
 
-class BridgeAttention(BaseModule):
+class BridgeAttention(Gate):
     """What both versions share: W_i in, W_g and the gate out.
 
     A subclass defines :meth:`integrate`, which joins the reduced vectors.
@@ -58,19 +56,9 @@ class BridgeAttention(BaseModule):
                 f'in_channels={in_channels!r} must list the width of every '
                 'bridged conv output, such as (64, 64, 256).'
             )
-        if not isinstance(ratio, int) or ratio < 1:
-            raise ValueError(
-                f'ratio {ratio!r} is no whole number from 1 to {channels}; '
-                'the paper takes 16.'
-            )
-        if ratio > channels:
-            raise ValueError(
-                f'ratio {ratio} leaves no hidden channel of '
-                f'{channels} channels; use at most {channels}.'
-            )
         self.in_channels = tuple(in_channels)
         self.channels = channels
-        self.hidden_channels = channels // ratio
+        self.hidden_channels = hidden_width(channels, ratio)
         self.reductions = nn.ModuleList(
             nn.Linear(width, self.hidden_channels, bias=False)
             for width in self.in_channels
@@ -79,18 +67,6 @@ class BridgeAttention(BaseModule):
         self.act = build_activation_layer(act_cfg)
         self.generation = nn.Linear(self.hidden_channels, channels, bias=False)
         self.gate = build_activation_layer(gate_cfg)
-
-    def init_weights(self):
-        """Initialise as PyTorch does, if ``init_cfg`` says nothing else.
-
-        As the reference code; also where the ``init_cfg`` of the whole
-        network has said something about all Linear layers.
-        """
-        if not self.init_cfg:
-            for module in self.modules():
-                if isinstance(module, nn.Linear):
-                    module.reset_parameters()
-        super().init_weights()
 
     def _build_integration(self, norm_cfg: dict) -> None:
         raise NotImplementedError
@@ -110,17 +86,6 @@ class BridgeAttention(BaseModule):
             of the tuple if they are no affine maps.
         """
         return None
-
-    def neutral(self) -> tuple[dict[str, Tensor], float]:
-        """The state in which the gate is the same for every image.
-
-        Returns:
-            tuple: State dict, the present one but for W_g = 0, and the value
-            of the gate with it: 1/2 with the sigmoid.
-        """
-        state = dict(self.state_dict())
-        state['generation.weight'] = torch.zeros_like(self.generation.weight)
-        return state, self.gate(torch.zeros(1)).item()
 
     def forward(self, pooled: Sequence[Tensor]) -> Tensor:
         """Compute the gate of one block.

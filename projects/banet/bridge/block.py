@@ -98,6 +98,8 @@ class BridgeMixin(WarmStart):
             if attention is None or not widths
             else build_attention(attention, widths, widths[-1], norm_cfg)
         )
+        # Whether it looks at no feature but the gated one.
+        self.gated_alone = getattr(self.attention, 'gated_alone', False)
 
     def bridged_widths(self) -> list[int]:
         """Widths C_1..C_n of the bridged features; the last one is gated.
@@ -127,18 +129,26 @@ class BridgeMixin(WarmStart):
         """
         return None
 
-    def _pool_last(self, pooled, out, unwatched):
-        """Add the mean of ``out``, (N, C, H, W), which the last layer gave.
+    def _goes_through(self, unwatched):
+        """Whether the last feature is pooled through :meth:`_last_layer`.
 
-        Through that layer while training. A folded attention may hold it; by
-        now the layer may be another, such as a quantised one.
+        While training, and in a folded attention, which may hold that layer.
         """
-        if self.folded and len(pooled) == len(self.attention.in_channels):
+        if self.folded:
+            return self.folded_through
+        return self.training and unwatched and is_pointwise(self._last_layer())
+
+    def _pools(self, behind, through_last):
+        """Whether a feature with so many ``behind`` it has to be pooled."""
+        return not self.gated_alone or behind <= through_last
+
+    def _pool_last(self, pooled, out, through_last):
+        """Add the mean of ``out``, (N, C, H, W), which the last layer gave."""
+        if self.folded and through_last:
             return
-        last = self._last_layer()
         pooled.append(
-            through(last, pooled[-1], out)
-            if self.training and unwatched and is_pointwise(last)
+            through(self._last_layer(), pooled[-1], out)
+            if through_last
             else spatial_mean(out)
         )
 
@@ -163,6 +173,8 @@ class BridgeMixin(WarmStart):
                 attention, last if is_pointwise(last) else None
             )
         self.folded = isinstance(self.attention, FoldedAttention)
+        # By and by the layer may become another, such as a quantised one.
+        self.folded_through = self.folded and is_pointwise(last)
         self.deploy = True
 
     def forward(self, x: Tensor, *args) -> Tensor:
@@ -204,6 +216,8 @@ class BridgeMixin(WarmStart):
 
     def _gate(self, pooled, out, scale=None):
         """The gate for ``out``, (N, C, H, W), times ``scale``, (C,)."""
+        if self.gated_alone:
+            pooled = pooled[-1:]
         if not is_symbolic(out):  # a tracer's stand-ins have no dtype
             pooled = [vector.to(out.dtype) for vector in pooled]
         gate = self.attention(pooled)

@@ -6,6 +6,8 @@ from mmengine.logging import print_log
 from mmengine.registry import MODELS
 from torch import nn
 
+from .channel_attention import ChannelAttention
+
 
 def build_attention(
     cfg: dict, in_channels, channels: int, norm_cfg: dict
@@ -13,7 +15,8 @@ def build_attention(
     """Build the attention module that ``cfg`` names.
 
     The registered module is called with ``in_channels``, ``channels`` and
-    ``norm_cfg`` besides the arguments in ``cfg``, which win over ``norm_cfg``.
+    ``norm_cfg`` besides the arguments in ``cfg``, which win over ``norm_cfg``;
+    a :class:`ChannelAttention`, which has no norm, without the last one.
 
     Raises:
         TypeError: ``cfg`` is not a dict with a ``type``.
@@ -26,6 +29,11 @@ def build_attention(
             "dict(type='BridgeAttentionV2', ratio=16), or None for the plain "
             'residual block.'
         )
+    widths = dict(in_channels=in_channels, channels=channels)
+    kind = cfg['type']
+    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    if isinstance(kind, type) and issubclass(kind, ChannelAttention):
+        return MODELS.build(dict(cfg), default_args=widths)
     if norm_cfg is None and 'norm_cfg' not in cfg:
         raise ValueError(
             'norm_cfg=None leaves the attention without a norm: give it one '
@@ -48,8 +56,5 @@ def build_attention(
     norm_cfg = dict(norm_cfg)
     norm_cfg.pop('requires_grad', None)
     return MODELS.build(
-        dict(cfg),
-        default_args=dict(
-            in_channels=in_channels, channels=channels, norm_cfg=norm_cfg
-        ),
+        dict(cfg), default_args=dict(**widths, norm_cfg=norm_cfg)
     )

@@ -77,8 +77,9 @@ def fold(attention: nn.Module, last: Optional[Pointwise] = None) -> nn.Module:
         return attention
     weights, bias, norm = terms
     if last is not None:
-        weight = weights.pop()
-        weights[-1] = weights[-1] + weight @ last.weight.double().flatten(1)
+        *weights, weight = weights
+        before = weights.pop() if weights else 0  # nothing of SE's
+        weights.append(before + weight @ last.weight.double().flatten(1))
         assert last.bias is not None  # of the norm that was fused in
         bias = bias + weight @ last.bias.double()
     widths = [weight.shape[1] for weight in weights]

@@ -100,12 +100,14 @@ class ConvNormBridge(BridgeMixin):
         out += self._shortcut(x)
         return out
 
-    def _pooled(self, x):
-        """F_(n-1), and g_1..g_(n-1)."""
+    def _pooled(self, x, through_last=False):
+        """F_(n-1), and of g_1..g_(n-1) what is asked for."""
         out, pooled = x, []
-        for conv, norm in self._layers()[:-1]:
+        inner = self._layers()[:-1]
+        for behind, (conv, norm) in zip(range(len(inner), 0, -1), inner):
             out = self.relu(norm(conv(out)))
-            pooled.append(spatial_mean(out))
+            if self._pools(behind, through_last):
+                pooled.append(spatial_mean(out))
         return out, pooled
 
     def _forward_paper(self, x, unwatched=False):
@@ -124,10 +126,11 @@ class ConvNormBridge(BridgeMixin):
         by the batch in train mode: the gate is multiplied into it, and g_n
         is the map of the mean that stood before the norm.
         """
-        out, pooled = self._pooled(x)
         conv, norm = self._layers()[-1]
+        pointwise = is_pointwise(conv)
+        out, pooled = self._pooled(x, pointwise)
         y = conv(out)
-        means = through(conv, pooled[-1], y) if is_pointwise(conv) else None
+        means = through(conv, pooled[-1], y) if pointwise else None
         scale, shift, means, y, norm_of_y = affine_on(norm, y, means)
         pooled.append(scale * means + shift)
         gate = self._path_gate(pooled, y).flatten(1)
@@ -140,16 +143,15 @@ class ConvNormBridge(BridgeMixin):
 
         At a batch of one, calls cost more than what they calculate.
         """
-        *inner, last = (
-            getattr(self, f'conv{i}') for i in range(1, self.num_convs + 1)
-        )
+        through_last = self._goes_through(unwatched)
         out, pooled = x, []
-        for conv in inner:
-            out = self.relu(conv(out))
-            pooled.append(spatial_mean(out))
+        for i in range(1, self.num_convs):
+            out = self.relu(getattr(self, f'conv{i}')(out))
+            if self._pools(self.num_convs - i, through_last):
+                pooled.append(spatial_mean(out))
         shortcut = self._shortcut(x)
-        out = last(out)
-        self._pool_last(pooled, out, unwatched)
+        out = getattr(self, f'conv{self.num_convs}')(out)
+        self._pool_last(pooled, out, through_last)
         gate = self._gate(pooled, out)
         return gated_add(shortcut, gate, out, inplace=unwatched)
 

@@ -43,20 +43,23 @@ def tensors_of(module: nn.Module) -> dict[str, Tensor]:
 def is_untrained(attention: Optional[nn.Module]) -> bool:
     """Whether nothing would be lost with the attention's values.
 
-    Its norms are as they were built, or its gate is the same for all images.
+    Its norms and biases are as they were built, or its gate is the same for
+    all images. Weights alone cannot tell: without norms and biases, as in
+    ECA, only what was loaded counts as trained.
     """
     if attention is None:
         return True
     own = tensors_of(attention)
-    generation = own.get('generation.weight')
-    if generation is not None and _equals(generation, 0):
+    last = own.get(f'{getattr(attention, "gate_maker", "generation")}.weight')
+    if last is not None and _equals(last, 0):
         return True
     start = dict(weight=1, bias=0, running_mean=0, running_var=1)
     return all(
         _equals(tensor, start[part])
         for name, tensor in own.items()
         for path, _, part in [name.rpartition('.')]
-        if 'norm' in path and part in start
+        if ('norm' in path and part in start)
+        or (path in ('squeeze', 'generation') and part == 'bias')
     )
 
 

@@ -83,6 +83,10 @@ class Checkpoint:
             return 'BridgeAttentionV2'
         if any('.attention.norms.' in n for n in inner):
             return 'BridgeAttentionV1'
+        if any('.attention.squeeze.' in n for n in inner):
+            return 'SqueezeExcitation'
+        if any('.attention.conv.' in n for n in inner):
+            return 'EfficientChannelAttention'
         return 'another attention' if inner else None
 
     @property

@@ -70,6 +70,11 @@ def selection(model: nn.Module) -> list[Selection]:
     )
 
 
+def has_selection(model: nn.Module) -> bool:
+    """Whether a block has an attention that joins several features."""
+    return any(isinstance(a, BridgeAttention) for _, _, a in bridges(model))
+
+
 def _selection(stage, name, attention):
     norms = [r.weight.detach().norm().item() for r in attention.reductions]
     if hasattr(attention, 'selection'):

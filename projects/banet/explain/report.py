@@ -10,7 +10,7 @@ from rich.progress import track
 from ..apis.predictor import Predictor
 from ..data.sources import Images, Video
 from ..utils.outfolder import OutFolder
-from .bridge import record_gates, selection
+from .bridge import has_selection, record_gates, selection
 from .bridge_plots import (
     plot_channels,
     plot_gates,
@@ -38,7 +38,7 @@ def report_bridge(
     batch_size: int = 1,
     score: float = 0.3,
 ) -> Iterator[Path]:
-    """Figures and tables of a network's bridges.
+    """Figures and tables of a network's bridges, or of its rivals' gates.
 
     Args:
         predictor (Predictor): What :func:`banet.load` returns.
@@ -53,9 +53,11 @@ def report_bridge(
         Path: Each file, when it is written.
 
     Raises:
-        BridgeError: There is no bridge attention, or it is folded.
+        BridgeError: There is no attention, or it is folded; without
+            ``source`` also an attention that selects nothing, such as SE.
     """
-    yield from plot_selection(selection(predictor.model), out)
+    if source is None or has_selection(predictor.model):
+        yield from plot_selection(selection(predictor.model), out)
     if source is None:
         return
     labels = []

@@ -1,0 +1,1 @@
+"""Networks under one recipe: trained with seeds, kept as rows, compared."""

@@ -1,0 +1,176 @@
+"""Finished runs as rows of a csv: written whole, mixed never."""
+
+import csv
+import hashlib
+import io
+import math
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from subprocess import run
+
+from ..utils.errors import BanetError
+from ..utils.files import put_whole
+from .plan import Plan
+
+FIELDS = (
+    'plan',
+    'network',
+    'seed',
+    'status',
+    'parameters',
+    'minutes',
+    'threads',
+    'device',
+    'recipe',
+    'data',
+    'versions',
+    'commit',
+    'options',
+)
+# What rows must agree in to be averaged, and how that is called.
+SAME = dict(
+    recipe='recipes', data='data', versions='versions', device='devices'
+)
+FINISHED, DIVERGED = 'finished', 'diverged'
+PACKAGES = (
+    'torch',
+    'onedl-mmengine',
+    'mmengine',
+    'onedl-mmcv',
+    'mmcv',
+    'mmcv-lite',
+    'onedl-mmpretrain',
+    'mmpretrain',
+    'onedl-mmdetection',
+    'mmdet',
+    'onedl-mmsegmentation',
+    'mmsegmentation',
+)
+Row = dict[str, str]
+
+
+class RowsError(BanetError):
+    """Why rows cannot be read or averaged, with the remedy."""
+
+
+def columns(plan: Plan) -> list[str]:
+    """Names of the csv's columns: each metric's last and best value first."""
+    metrics = [
+        f'{metric.key} {which}'
+        for metric in plan.metrics
+        for which in ('last', 'best')
+    ]
+    return [*FIELDS[:4], *metrics, *FIELDS[4:]]
+
+
+def read_rows(path: Path, plan: Plan) -> list[Row]:
+    """The rows of a plan; none, if there is no file yet.
+
+    Raises:
+        RowsError: The file is of another plan or another list of metrics, or
+            two of its rows are of different kinds.
+    """
+    if not path.exists():
+        return []
+    with open(path, newline='') as file:
+        reader = csv.DictReader(file)
+        rows = list(reader)
+    if list(reader.fieldnames or ()) != columns(plan):
+        raise RowsError(
+            f'{path} has the columns {reader.fieldnames}, the plan '
+            f'{plan.name} writes {columns(plan)}: it is of other metrics or '
+            'no result of tools/compare.py. Name another folder with '
+            '--results.'
+        )
+    for row in rows:
+        if row['plan'] != plan.name:
+            raise RowsError(
+                f'{path} holds rows of the plan {row["plan"]}, not of '
+                f'{plan.name}: name another folder with --results.'
+            )
+        known = plan.networks.get(row['network'])
+        if known is not None and row['options'] != plan.network_id(
+            row['network']
+        ):
+            raise RowsError(
+                f'{path}: {row["network"]} was trained with '
+                f'{row["options"]}, the plan now says '
+                f'{plan.network_id(row["network"])}. Give what is new another '
+                'name, or move the file away.'
+            )
+    check_alike(rows, path)
+    return rows
+
+
+def check_alike(rows: Sequence[Row], path: Path) -> None:
+    """Raise RowsError if rows differ in what must be the same to average."""
+    for row in rows[1:]:
+        first = rows[0]
+        differ = [name for name in SAME if row[name] != first[name]]
+        if differ:
+            raise RowsError(
+                f'{path}: {first["network"]} of seed {first["seed"]} and '
+                f'{row["network"]} of seed {row["seed"]} have different '
+                + ' and '.join(SAME[name] for name in differ)
+                + ': '
+                + '; '.join(f'{first[n]} and {row[n]}' for n in differ)
+                + '. They are never averaged: move the file away and run the '
+                'plan again, or use what the first rows used.'
+            )
+
+
+def write_rows(path: Path, plan: Plan, rows: Sequence[Row]) -> None:
+    """Write all rows: whole, or not at all."""
+    with io.StringIO(newline='') as buffer:
+        writer = csv.DictWriter(buffer, columns(plan), lineterminator='\n')
+        writer.writeheader()
+        writer.writerows(rows)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        put_whole(buffer.getvalue().encode(), path)
+
+
+def value(row: Row, name: str) -> float:
+    """A number in a row; NaN where there is none."""
+    return float(row[name]) if row[name] else math.nan
+
+
+def versions() -> str:
+    """The packages that decide what a training gives, with versions."""
+    found = []
+    for package in PACKAGES:
+        with suppress(PackageNotFoundError):
+            found.append(f'{package} {version(package)}')
+    return ', '.join(found)
+
+
+def commit(folder: Path) -> str:
+    """The commit of the code, marked with + if files differ from it.
+
+    Empty if ``folder`` is in no git repository.
+    """
+
+    def git(*args):
+        return run(
+            ['git', '-C', str(folder), *args], capture_output=True, text=True
+        ).stdout.strip()
+
+    try:
+        changed = git('status', '--porcelain', '--untracked-files=no')
+        return git('rev-parse', '--short=10', 'HEAD') + (
+            '+' if changed else ''
+        )
+    except OSError:  # no git
+        return ''
+
+
+def data_id(roots: Sequence[Path]) -> str:
+    """Changes with the name or size of any file of the data."""
+    digest = hashlib.sha256()
+    for root in roots:
+        for file in sorted(p for p in root.rglob('*') if p.is_file()):
+            digest.update(
+                f'{file.relative_to(root)} {file.stat().st_size}\n'.encode()
+            )
+    return digest.hexdigest()[:12]

@@ -1,0 +1,264 @@
+"""One run of a plan: trained by tools/train.py, resumed, made a row."""
+
+import fcntl
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Optional
+
+import torch
+
+from ..apis.model import build_model
+from ..engine.curves import CurveError, read_run
+from ..engine.workdir import settle_last_checkpoint
+from ..utils.errors import BanetError
+from ..utils.files import put_whole
+from .plan import Plan, Start
+from .rows import DIVERGED, FINISHED, Row
+
+TRAIN = Path(__file__).resolve().parents[3] / 'tools' / 'train.py'
+MINUTES = 'minutes.json'
+
+
+class TrainingError(BanetError):
+    """Why a run cannot be done, with the remedy."""
+
+
+def folder_of(work_dir: Path, plan: str, network: str, seed: int) -> Path:
+    """The work dir of one run."""
+    return work_dir / plan / f'{network}-{seed}'
+
+
+def check_start(plan: Plan, work_dir: Path, runs: list) -> None:
+    """Raise TrainingError if a run that others start from is not finished."""
+    if plan.start is not None:
+        for network, seed in runs:
+            find_start(plan.start, work_dir, network, seed)
+
+
+def find_start(start: Start, work_dir: Path, network: str, seed: int) -> Path:
+    """The checkpoint that a run starts from.
+
+    Raises:
+        TrainingError: It is not there.
+    """
+    source = folder_of(
+        work_dir,
+        start.plan,
+        start.network or network,
+        seed if start.seed is None else start.seed,
+    )
+    note = source / 'last_checkpoint'
+    if not (source / MINUTES).exists() or not note.exists():
+        raise TrainingError(
+            f'{network} of seed {seed} starts from {source}, which is not '
+            f'finished: run tools/compare.py with the plan {start.plan} and '
+            f'--work-dir {work_dir} first.'
+        )
+    return Path(note.read_text().strip())
+
+
+class Training:
+    """One run, as a process.
+
+    Args:
+        plan (Plan): What is compared.
+        network (str): Name of the network.
+        seed (int): Seed of the run.
+        work_dir (Path): Folder of all plans' work dirs.
+        threads (int): Threads of the process.
+        device (str): ``cpu``, ``cuda`` or ``cuda:N``.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        network: str,
+        seed: int,
+        work_dir: Path,
+        threads: int,
+        device: str,
+    ):
+        self.plan, self.network, self.seed = plan, network, seed
+        self.threads, self.device = threads, device
+        self.folder = folder_of(work_dir, plan.name, network, seed)
+        self.config = plan.config(network, seed)
+        if plan.start is not None:
+            self.config.model.backbone.init_cfg = dict(
+                type='Pretrained',
+                checkpoint=str(
+                    find_start(plan.start, work_dir, network, seed)
+                ),
+                prefix='backbone.',
+            )
+
+    @property
+    def name(self) -> str:
+        """For the reader."""
+        return f'{self.network}, seed {self.seed}'
+
+    def run(self) -> None:
+        """Train, from where an earlier process was cut off.
+
+        Raises:
+            TrainingError: It failed, or another process trains there.
+        """
+        if (self.folder / MINUTES).exists():
+            return  # killed between its end and its row
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # Beside the work dir: the runner leaves a copy of its own in there.
+        config = self.folder.with_suffix('.py')
+        put_whole(self.config.pretty_text.encode(), config)
+        settle_last_checkpoint(str(self.folder))
+        resume = (self.folder / 'last_checkpoint').exists()
+        command = [sys.executable, str(TRAIN), str(config)]
+        command += ['--work-dir', str(self.folder)]
+        command += ['--resume'] if resume else []
+        log = self.folder / 'out.log'
+        with self._alone() as lock, open(log, 'a') as out:
+            code = subprocess.run(
+                command,
+                stdout=out,
+                stderr=out,
+                env=self._environment(),
+                pass_fds=[lock],  # held as long as the training lives
+            ).returncode
+        if code and not self._diverged():
+            last = log.read_text(errors='replace').strip().splitlines()
+            raise TrainingError(
+                f'{self.name} ended with {code}: '
+                f'{last[-1] if last else "nothing was printed"} (see {log}). '
+                'Mend it and run the same command: it goes on there.'
+            )
+        put_whole(
+            json.dumps(dict(minutes=self._minutes())).encode(),
+            self.folder / MINUTES,
+        )
+
+    @contextmanager
+    def _alone(self) -> Iterator[int]:
+        with open(self.folder / '.lock', 'w') as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise TrainingError(
+                    f'another process trains {self.name} in {self.folder}: '
+                    'wait for it, or stop it.'
+                ) from error
+            yield lock.fileno()
+
+    def _environment(self):
+        environment = {**os.environ, 'OMP_NUM_THREADS': str(self.threads)}
+        kind, _, number = self.device.partition(':')
+        if kind == 'cpu':
+            environment['CUDA_VISIBLE_DEVICES'] = ''
+        elif number:
+            environment['CUDA_VISIBLE_DEVICES'] = number
+        return environment
+
+    def _curves(self):
+        try:
+            return read_run(self.folder)
+        except CurveError:
+            return {}
+
+    def _diverged(self):
+        return any(
+            not math.isfinite(v)
+            for v in self._curves().get('loss', {}).values()
+        )
+
+    def _minutes(self):
+        """Of all processes that took part, by their logs."""
+        files = sorted(self.folder.glob('*/vis_data/scalars.json'))
+        spans = [
+            file.stat().st_mtime
+            - time.mktime(time.strptime(file.parts[-3], '%Y%m%d_%H%M%S'))
+            for file in files
+        ]
+        return sum(spans) / 60
+
+    def progress(self) -> float:
+        """Share of the schedule that is done, from 0 to 1; in epochs, if the
+        schedule counts those."""
+        files = sorted(self.folder.glob('*/vis_data/scalars.json'))
+        for file in reversed(files):
+            for line in reversed(file.read_text().splitlines()):
+                with suppress(ValueError):  # it is being written
+                    entry = json.loads(line)
+                    if 'loss' in entry:
+                        return self._share(entry)
+        return 0.0
+
+    def _share(self, entry):
+        cfg = self.config.train_cfg
+        if 'max_iters' in cfg:
+            return min(1.0, entry['iter'] / cfg.max_iters)
+        return min(1.0, (entry['epoch'] - 0.5) / cfg.max_epochs)
+
+    def row(self, shared: Row) -> Row:
+        """The finished run as a row.
+
+        Args:
+            shared (dict): What is the same for all runs.
+
+        Raises:
+            TrainingError: A metric was never logged.
+        """
+        curves = self._curves()
+        metrics = {}
+        diverged = self._diverged()
+        for metric in self.plan.metrics:
+            values = curves.get(metric.key, {})
+            if not values and not diverged:
+                raise TrainingError(
+                    f'{self.name} has logged no {metric.key}; it has '
+                    f'{", ".join(sorted(curves))}. Name one of these in the '
+                    'plan.'
+                )
+            last = values[max(values)] if values else math.nan
+            best = max(values.values(), default=math.nan)
+            metrics[f'{metric.key} last'] = f'{last:.6g}'
+            metrics[f'{metric.key} best'] = f'{best:.6g}'
+        minutes = json.loads((self.folder / MINUTES).read_text())['minutes']
+        model = build_model(self.config)
+        return dict(
+            plan=self.plan.name,
+            network=self.network,
+            seed=str(self.seed),
+            status=DIVERGED if diverged else FINISHED,
+            **metrics,
+            parameters=str(sum(p.numel() for p in model.parameters())),
+            minutes=f'{minutes:.1f}',
+            threads=str(self.threads),
+            options=self.plan.network_id(self.network),
+            **shared,
+        )
+
+
+def default_threads(jobs: int) -> int:
+    """Threads of each of so many runs at a time."""
+    return max(1, (os.cpu_count() or 1) // jobs)
+
+
+def check_device(device: Optional[str]) -> str:
+    """``device``, or what there is.
+
+    Raises:
+        TrainingError: There is no such device.
+    """
+    there = torch.cuda.device_count()
+    if device is None:
+        return 'cuda' if there else 'cpu'
+    kind, _, number = device.partition(':')
+    if kind not in ('cpu', 'cuda') or (number and not number.isdigit()):
+        raise TrainingError(f'--device {device}: use cpu, cuda or cuda:0.')
+    if kind == 'cuda' and int(number or 0) >= there:
+        raise TrainingError(f'--device {device}: {there} GPUs are visible.')
+    return device

@@ -1,0 +1,131 @@
+"""Plans compare what they say, and what is wrong with one is named."""
+
+import pytest
+from mmengine.registry import init_default_scope, MODELS
+from runs import ROOT
+
+from banet.bridge.block import bridges
+from banet.compare.plan import PlanError, read_plan
+
+PLANS = sorted((ROOT / 'configs/experiments').glob('*.py'))
+KINDS = dict(
+    plain=None,
+    se='SqueezeExcitation',
+    eca='EfficientChannelAttention',
+    bav1='BridgeAttentionV1',
+)
+RECIPE = "recipe = '{}'\n".format(ROOT / 'configs/demo/ba-resnet18_digits.py')
+GOOD = (
+    RECIPE
+    + """
+networks = dict(a=dict(), b=dict(model=dict(backbone=dict(attention=None))))
+metrics = [dict(key='accuracy/top1', label='top-1, %')]
+seeds = 2
+"""
+)
+
+
+def written_plan(folder, text):
+    path = folder / 'plan.py'
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    """Folders of the names that plans ask for."""
+    folder = tmp_path_factory.mktemp('data')
+    for name in ('tiny_imagenet60', 'camvid11', 'nuclei_dsb2018'):
+        (folder / name).mkdir()
+    return folder
+
+
+@pytest.mark.parametrize('path', PLANS, ids=[path.stem for path in PLANS])
+def test_networks_are_what_their_names_say(path, data):
+    plan = read_plan(path, data)
+    for network in plan.networks:
+        config = plan.config(network, 0)
+        init_default_scope(config.default_scope)
+        backbone = MODELS.build(config.model.backbone)
+        kind = KINDS.get(network.split('-')[0], 'BridgeAttentionV2')
+        found = {type(a).__name__ for _, _, a in bridges(backbone)}
+        assert found == ({kind} if kind else set()), network
+
+
+@pytest.mark.parametrize('path', PLANS, ids=[path.stem for path in PLANS])
+def test_networks_of_a_plan_differ_in_the_backbone_and_its_training_alone(
+    path, data
+):
+    plan = read_plan(path, data)
+    base = plan.config(plan.baseline, 0)
+    allowed = {'model', 'optim_wrapper', 'custom_hooks', 'randomness'}
+    for network in plan.networks:
+        config = plan.config(network, 0)
+        for key in base.keys() | config.keys():
+            assert key in allowed or base.get(key) == config.get(key), key
+        for key in base.model.keys() | config.model.keys():
+            assert key == 'backbone' or base.model[key] == config.model[key]
+
+
+def test_recipes_id_changes_with_the_recipe_and_not_with_a_network(tmp_path):
+    def recipe_id(text):
+        return read_plan(written_plan(tmp_path, text), None).recipe_id()
+
+    first = recipe_id(GOOD)
+    assert recipe_id(GOOD.replace('b=dict', 'c=dict')) == first
+    other = GOOD.replace('ba-resnet18_digits', 'resnet18_digits')
+    assert recipe_id(other) != first
+
+
+def test_data_moves_without_another_recipe(tmp_path):
+    ids = set()
+    for name in ('here', 'there'):
+        (tmp_path / name / 'mine').mkdir(parents=True)
+        plan = written_plan(tmp_path, GOOD + "data = 'mine'\n")
+        plan = read_plan(plan, tmp_path / name)
+        assert plan.config('a', 0).train_dataloader.dataset.data_root == str(
+            tmp_path / name / 'mine'
+        )
+        ids.add(plan.recipe_id())
+    assert len(ids) == 1
+
+
+@pytest.mark.parametrize(
+    'text,message',
+    [
+        (
+            "recipe = 'x.py'\n",
+            'is no plan: it lacks metrics, networks. A plan',
+        ),
+        (GOOD + 'seed = 3\n', 'is no plan: it has seed. A plan has recipe, '),
+        (GOOD.replace(RECIPE, "recipe = 'no.py'\n"), 'no.py does not exist'),
+        (GOOD + "baseline = 'c'\n", "baseline='c' is none of its networks, a"),
+        (GOOD + 'seeds = 0\n', 'seeds=0 are none'),
+        (GOOD + "metrics = ['top1']\n", "the metric 'top1' must be a dict of"),
+        (
+            GOOD + 'start = dict(x=1)\n',
+            'must be a dict of plan, network, seed',
+        ),
+        (GOOD + "data = 'none'\n", 'needs images: name the folder that holds'),
+        ('networks = \n', 'cannot be read as a config: SyntaxError'),
+    ],
+)
+def test_what_is_wrong_with_a_plan_is_named(text, message, tmp_path):
+    with pytest.raises(Exception, match=message):
+        read_plan(written_plan(tmp_path, text), None)
+
+
+def test_folder_without_the_plans_data_is_named(tmp_path):
+    plan = written_plan(tmp_path, GOOD + "data = 'mine'\n")
+    with pytest.raises(PlanError, match='holds no folder mine: unpack it'):
+        read_plan(plan, tmp_path)
+
+
+def test_runs_of_a_seed_see_the_same_images(data):
+    """The augmentation's random numbers come from worker processes, whose
+    seeds do not depend on how many numbers a network took to be built."""
+    for path in PLANS:
+        plan = read_plan(path, data)
+        config = plan.config(plan.baseline, 3)
+        assert config.train_dataloader.num_workers >= 1, path
+        assert config.randomness.seed == 3

@@ -1,0 +1,85 @@
+"""Rows are kept whole, and two of different kinds are never averaged."""
+
+from pathlib import Path
+
+import pytest
+from comparisons import PLAN, row
+
+from banet.compare.rows import (
+    check_alike,
+    commit,
+    data_id,
+    read_rows,
+    RowsError,
+    versions,
+    write_rows,
+)
+
+
+def test_rows_come_back_as_they_were_written(tmp_path):
+    path = tmp_path / 'results' / 'mine.csv'
+    assert read_rows(path, PLAN) == []
+    rows = [row(), row('bav2', commit='a,"b"')]
+    write_rows(path, PLAN, rows)
+    assert read_rows(path, PLAN) == rows
+    assert b'\r' not in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    'name,called',
+    [
+        ('recipe', 'recipes'),
+        ('data', 'data'),
+        ('versions', 'versions'),
+        ('device', 'devices'),
+    ],
+)
+def test_what_differs_between_rows_is_named(name, called):
+    rows = [row(), row('bav2', 1, **{name: 'other'})]
+    message = (
+        f'plain of seed 0 and bav2 of seed 1 have different {called}: same '
+        'and other. They are never averaged'
+    )
+    with pytest.raises(RowsError, match=message):
+        check_alike(rows, Path('mine.csv'))
+
+
+def test_rows_may_differ_in_commit_and_minutes():
+    check_alike([row(), row('bav2', commit='b', minutes='9')], Path('x.csv'))
+
+
+def test_rows_of_another_plan_are_refused(tmp_path):
+    path = tmp_path / 'mine.csv'
+    write_rows(path, PLAN, [row(plan='theirs')])
+    with pytest.raises(
+        RowsError, match='rows of the plan theirs, not of mine'
+    ):
+        read_rows(path, PLAN)
+
+
+def test_table_of_something_else_is_refused(tmp_path):
+    path = tmp_path / 'mine.csv'
+    path.write_text('a,b\n1,2\n')
+    with pytest.raises(RowsError, match=r"has the columns \['a', 'b'\]"):
+        read_rows(path, PLAN)
+    assert path.read_text() == 'a,b\n1,2\n'
+
+
+def test_network_that_became_another_is_refused(tmp_path):
+    path = tmp_path / 'mine.csv'
+    write_rows(path, PLAN, [row(options='{"a": 1}')])
+    with pytest.raises(RowsError, match='Give what is new another name'):
+        read_rows(path, PLAN)
+
+
+def test_data_is_known_by_names_and_sizes(tmp_path):
+    (tmp_path / 'a').write_text('one')
+    first = data_id([tmp_path])
+    assert data_id([tmp_path]) == first
+    (tmp_path / 'a').write_text('three')
+    assert data_id([tmp_path]) != first
+
+
+def test_versions_and_commit_say_what_ran(tmp_path):
+    assert 'torch 2.' in versions() and 'mmpretrain 1.' in versions()
+    assert commit(tmp_path) == ''

@@ -1,0 +1,151 @@
+"""Real trainings through tools/compare.py: cut off, resumed, kept, refused."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from runs import make_digits, ROOT, tool
+
+PLAN = """
+recipe = '{recipe}'
+networks = dict(
+    plain=dict(model=dict(backbone=dict(attention=None))),
+    se=dict(model=dict(backbone=dict(attention=dict(
+        type='SqueezeExcitation')))),
+)
+metrics = [dict(key='accuracy/top1', label='top-1, %')]
+data = 'digits'
+"""
+RECIPE = f"""
+_base_ = '{ROOT}/configs/demo/ba-resnet18_digits.py'
+train_cfg = dict(max_epochs=3, val_interval=1)
+train_dataloader = dict(batch_size=4)
+default_hooks = dict(checkpoint=dict(interval=1), logger=dict(interval=1))
+"""
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def plan(tmp_path):
+    make_digits(tmp_path / 'digits')
+    (tmp_path / 'recipe.py').write_text(RECIPE)
+    path = tmp_path / 'mine.py'
+    path.write_text(PLAN.format(recipe='recipe.py'))
+    return path
+
+
+def arguments(plan, *more):
+    folder = plan.parent
+    return [
+        plan,
+        *('--data', folder, '--results', folder / 'results'),
+        *('--work-dir', folder / 'runs', '--device', 'cpu', *more),
+    ]
+
+
+def compare(plan, *more):
+    return tool('compare.py', *arguments(plan, *more))
+
+
+def rows_of(plan):
+    with open(plan.parent / 'results/mine.csv', newline='') as file:
+        return list(csv.DictReader(file))
+
+
+def test_killed_comparison_goes_on_and_finished_runs_are_not_repeated(plan):
+    """SIGKILL to the tool and its training in the midst of the first run."""
+    process = subprocess.Popen(
+        [sys.executable, ROOT / 'tools/compare.py', *arguments(plan)],
+        start_new_session=True,
+        stderr=subprocess.DEVNULL,
+    )
+    first = plan.parent / 'runs/mine/plain-0'
+    while not (first / 'epoch_1.pth').exists():
+        assert process.poll() is None
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (plan.parent / 'results').exists()
+    result = compare(plan)
+    assert result.returncode == 0, result.stderr
+    assert 'resumed' in (first / 'out.log').read_text().lower()
+    rows = rows_of(plan)
+    assert [(r['network'], r['seed']) for r in rows] == [
+        ('plain', '0'),
+        ('se', '0'),
+    ]
+    assert {r['status'] for r in rows} == {'finished'}
+    for r in rows:
+        assert 0 <= float(r['accuracy/top1 last']) <= 100
+        assert float(r['accuracy/top1 best']) >= float(r['accuracy/top1 last'])
+    assert int(rows[1]['parameters']) > int(rows[0]['parameters'])
+    for name in ('mine.md', 'mine.png'):
+        assert (plan.parent / 'results' / name).exists()
+    before = (first / 'last_checkpoint').stat().st_mtime_ns
+    again = compare(plan)
+    assert again.returncode == 0
+    assert (first / 'last_checkpoint').stat().st_mtime_ns == before
+    assert rows_of(plan) == rows
+    # Under another recipe no row joins them.
+    recipe = plan.parent / 'recipe.py'
+    recipe.write_text(RECIPE.replace('max_epochs=3', 'max_epochs=4'))
+    plan.write_text(plan.read_text() + 'seeds = 2\n')
+    mixed = compare(plan)
+    assert mixed.returncode == 1
+    assert 'have different recipes' in mixed.stderr
+    assert rows_of(plan) == rows
+
+
+def test_diverged_run_is_kept_as_a_row_that_says_so(plan):
+    recipe = plan.parent / 'recipe.py'
+    recipe.write_text(
+        RECIPE
+        + "optim_wrapper = dict(optimizer=dict(_delete_=True, type='SGD', "
+        'lr=1e30))\nparam_scheduler = []\n'
+    )
+    result = compare(plan, '--networks', 'plain')
+    assert result.returncode == 0, result.stderr
+    assert [r['status'] for r in rows_of(plan)] == ['diverged']
+    assert '1, 1 diverged' in (plan.parent / 'results/mine.md').read_text()
+
+
+def test_failed_run_is_named_with_its_log_and_the_others_are_kept(plan):
+    plan.write_text(
+        plan.read_text().replace(
+            "type='SqueezeExcitation'", "type='SqueezeExcitation', reach=3"
+        )
+    )
+    result = compare(plan)
+    assert result.returncode == 1
+    assert 'se, seed 0 ended with 1: ' in result.stderr
+    assert 'reach' in result.stderr and 'out.log' in result.stderr
+    assert [r['network'] for r in rows_of(plan)] == ['plain']
+
+
+def test_start_that_is_not_trained_is_named_before_anything_runs(plan):
+    plan.write_text(plan.read_text() + "start = dict(plan='first')\n")
+    result = compare(plan)
+    assert result.returncode == 1
+    assert 'run tools/compare.py with the plan first and --work-dir' in (
+        result.stderr
+    )
+    assert not (plan.parent / 'runs').exists()
+
+
+@pytest.mark.parametrize(
+    'options,message',
+    [
+        (['--networks', 'bav9'], "no network 'bav9'; it has plain, se"),
+        (['--seeds', '7'], 'no seed 7; it has 0'),
+        (['--device', 'tpu'], '--device tpu: use cpu, cuda or cuda:0'),
+        (['--device', 'cuda:9'], '--device cuda:9: 0 GPUs are visible'),
+    ],
+)
+def test_what_cannot_be_asked_for_is_named(options, message, plan):
+    result = compare(plan, *options)
+    assert result.returncode == 1
+    assert message in result.stderr

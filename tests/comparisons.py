@@ -1,0 +1,32 @@
+"""A plan of two networks, and its rows."""
+
+from pathlib import Path
+
+from banet.compare.plan import Metric, Plan
+from banet.compare.rows import columns
+
+PLAN = Plan(
+    'mine',
+    Path('recipe.py'),
+    dict(plain={}, bav2={}),
+    (0, 1),
+    'plain',
+    (Metric('top1', 'top-1, %'),),
+    None,
+    None,
+)
+
+
+def row(network='plain', seed=0, top1=50.0, **other):
+    filled = dict.fromkeys(columns(PLAN), 'same')
+    filled.update(
+        {'top1 last': str(top1), 'top1 best': str(top1 + 1)},
+        plan='mine',
+        network=network,
+        seed=str(seed),
+        status='finished',
+        parameters='1000000',
+        minutes='2.0',
+        options='{}',
+    )
+    return {**filled, **other}
