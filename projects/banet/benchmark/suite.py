@@ -2,8 +2,9 @@
 
 import shlex
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from .report import table
 
@@ -23,6 +24,9 @@ class Goal:
     beside: str = 'plain'
 
 
+Goals = Mapping[int, tuple[Goal, ...]]
+
+
 @dataclass(frozen=True)
 class Case:
     """One run of the benchmark.
@@ -30,12 +34,12 @@ class Case:
     Attributes:
         title (str): For the reader.
         options (str): Command-line options of tools/benchmark.py.
-        goals (dict): Batch size to goals.
+        goals (Mapping): Batch size to goals.
     """
 
     title: str
     options: str
-    goals: dict[int, tuple[Goal, ...]] = field(default_factory=dict)
+    goals: Goals = field(default_factory=dict)
 
 
 SE = 0.97  # at least 3 % faster
@@ -158,7 +162,7 @@ def run_suite(
         list: Results of :func:`banet.benchmark.run` with ``title``,
         ``command`` and ``goals``; or with ``problem``.
     """
-    found = []
+    found: list[dict[str, Any]] = []
     for case, words in commands(name, more):
         command = 'python tools/benchmark.py ' + shlex.join(words)
         print(f'\n### {case.title}\n\n```bash\n{command}\n```\n', flush=True)
