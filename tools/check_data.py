@@ -1,12 +1,14 @@
 """Walk the data of a config before a training does.
 
-    python tools/check_data.py CONFIG [--out DIR] [--workers N]
+    python tools/check_data.py CONFIG [--out DIR] [--workers N] [--fast]
                                [--cfg-options KEY=VALUE ...]
 
 Reads every image and annotation of the config's data sets as the training
 would, and writes into DIR: problems.csv with every problem, and a contact
 sheet per data set, drawn from what the pipeline gives. The exit code is 1 if
 anything would stop a training, make it wrong, or be left out silently.
+--fast reads the annotations and sees that the files are there, but decodes no
+image and no label.
 """
 
 from pathlib import Path
@@ -24,7 +26,7 @@ def main(args):
     cfg.merge_from_dict(args.cfg_options or {})
     out = args.out or Path('work_dirs', 'check_data', Path(args.config).stem)
     make_folder(out)
-    report = check_data(cfg, args.workers, out)
+    report = check_data(cfg, args.workers, out, args.fast)
     report.write(out / 'problems.csv')
     print(*report.lines(), sep='\n')
     print('written:', *report.sheets, out / 'problems.csv')
@@ -38,6 +40,9 @@ if __name__ == '__main__':
     parser.add_argument('--out', type=Path, help='folder to write to')
     parser.add_argument(
         '--workers', type=int, default=0, help='processes that read files'
+    )
+    parser.add_argument(
+        '--fast', action='store_true', help='decode no image and no label'
     )
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE'

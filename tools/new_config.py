@@ -8,8 +8,10 @@
 each with [--val-data ...] --gpus 1 --batch 2 --out my.py. It inherits one of
 ours; classes are read from the data, num_classes is set in every head, and the
 learning rate is scaled to the batch. Data: a COCO json and its images; images
-and label PNGs of the same names, and a text file with a class per line; a
-folder with train/CLASS and val/CLASS.
+and label PNGs of the same names, also with an end such as _mask, and a list of
+classes (a line each, CVAT's labelmap.txt, Roboflow's _classes.csv); a folder
+with train/CLASS and val/CLASS (or valid, validation, test), or with one folder
+per class and --val-share.
 """
 
 from pathlib import Path
@@ -36,10 +38,17 @@ if __name__ == '__main__':
     add('--data', required=True, help='COCO json; images; folder of classes')
     add('--images', help='det: folder of the images')
     add('--labels', help='seg: folder of the label PNGs')
-    add('--classes', help='seg: text file, a name per line, for label 0, 1...')
+    add('--classes', help='seg: list of the classes, for label 0, 1, ...')
+    add('--label-suffix', help='seg: end of the label names, as _mask.png')
     add('--val-data', help='the same for validation')
     add('--val-images', help='default: --images')
     add('--val-labels')
+    add('--val-share', type=float, help='cls: of the images, to validate on')
+    add(
+        '--keep-empty-classes',
+        action='store_true',
+        help='det: also categories without an object',
+    )
     add('--gpus', type=int, default=1)
     add('--batch', type=int, default=2, help='images per GPU; default 2')
     add('--weights', help='of the backbone: a file or URL, or none')

@@ -1,13 +1,52 @@
 """COCO annotation files: what a detector would trip over or never see."""
 
 import json
-import math
-from collections import Counter, defaultdict
-from collections.abc import Sequence
-from typing import Optional
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Optional
 
 from ..utils.text import shorten
+from .coco_boxes import check_form
+from .coco_fields import check_annotation, check_entries, is_crowd
+from .coco_masks import shape_of
 from .report import ERROR, LOST, NOTE, Problem
+
+KEYS = 'images', 'annotations', 'categories'
+# What json files of other tools hold -> what they are, and the remedy.
+EXPORT = 'export the annotations as COCO json'
+FORMS: tuple[tuple[str, Callable[[Any], bool]], ...] = (
+    ('LabelMe', lambda c: 'shapes' in c and 'imagePath' in c),
+    ('VIA', lambda c: '_via_img_metadata' in c or '_via_settings' in c),
+    (
+        'VIA',
+        lambda c: c and all(
+            isinstance(v, dict) and 'regions' in v for v in c.values()
+        ),
+    ),
+    ('Label Studio', lambda c: {'data', 'annotations'} <= set(_first(c))),
+    ('Label Studio', lambda c: {'data', 'completions'} <= set(_first(c))),
+    ('CreateML', lambda c: {'image', 'annotations'} <= set(_first(c))),
+    ('COCO results', lambda c: {'image_id', 'score'} <= set(_first(c))),
+    ('Supervisely', lambda c: 'objects' in c and 'size' in c),
+)  # fmt: skip
+
+
+def _first(content):
+    """The first entry of a list, if it is a dict."""
+    first = content[0] if isinstance(content, list) and content else {}
+    return first if isinstance(first, dict) else {}
+
+
+def form_of(content: Any) -> Optional[str]:
+    """Whose json it is, if it is known and not COCO's."""
+    for name, fits in FORMS:
+        try:
+            if fits(content):
+                return name
+        except (TypeError, AttributeError):  # a list or a dict is expected
+            continue
+    return None
 
 
 def read_coco(path: str, test: bool) -> tuple[Optional[dict], list[Problem]]:
@@ -18,43 +57,83 @@ def read_coco(path: str, test: bool) -> tuple[Optional[dict], list[Problem]]:
         test (bool): Whether it may come without annotations.
 
     Returns:
-        tuple: Its content, None if it is no COCO file, and the problems.
+        tuple: Its content, None if it is no COCO file, and the problems. In
+        the place of each segmentation stands what
+        :func:`banet.data.coco_masks.shape_of` says of it: polygons take most
+        of a file, and of the memory.
     """
+    if not path.endswith('.json'):
+        text = f'is no json file: {EXPORT}'
+        return None, [Problem(ERROR, 'no COCO file', path, text)]
     try:
         with open(path) as file:
-            content = json.load(file)
+            content = json.load(file, object_hook=_without_points)
     except FileNotFoundError:
         return None, [Problem(ERROR, 'missing annotation file', path)]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         kind = 'damaged annotation file'
         text = f'is no json that can be read: {error}'
         return None, [Problem(ERROR, kind, path, text)]
-    if test and isinstance(content, dict):
-        content.setdefault('annotations', [])
-    keys = ('images', 'annotations', 'categories')
-    lacking = [
-        key
-        for key in keys
-        if not isinstance(content, dict) or key not in content
-    ]
-    if lacking:
-        text = (
-            f'has no {", no ".join(lacking)}: COCO files have lists of that '
-            'name; categories are dicts of id and name'
-        )
+    text = _why_not_coco(content, test)
+    if text:
         return None, [Problem(ERROR, 'no COCO file', path, text)]
-    needed = dict(
-        images=('id', 'file_name', 'width', 'height'),
-        categories=('id', 'name'),
+    found = check_entries(content, path)
+    return (None if found else content), found
+
+
+def _without_points(entry):
+    if 'segmentation' in entry:
+        entry['segmentation'] = shape_of(entry['segmentation'])
+    return entry
+
+
+def _why_not_coco(content, test):
+    form = form_of(content)
+    if form:
+        return f'is a file of {form}: {EXPORT}'
+    if not isinstance(content, dict):
+        return (
+            f'holds a {type(content).__name__}: COCO files have lists '
+            f'called {", ".join(KEYS)}'
+        )
+    if test and content.get('annotations') is None:
+        content['annotations'] = []
+    lacking = [k for k in KEYS if not isinstance(content.get(k), list)]
+    if not lacking:
+        return None
+    there = [f'{k}={content[k]!r:.20}' for k in lacking if k in content]
+    return (
+        f'has no {", no ".join(lacking)}'
+        + (f' ({", ".join(there)})' if there else '')
+        + ': COCO files have lists of that name; categories are dicts of id '
+        'and name'
     )
-    for key, names in needed.items():
-        for entry in content[key]:
-            lacking = [name for name in names if name not in entry]
-            if lacking:
-                text = f'{str(entry)[:80]} has no {" or no ".join(names)}'
-                problem = Problem(ERROR, f'{key} without a key', path, text)
-                return None, [problem]
-    return content, []
+
+
+def check_coco(
+    content: dict,
+    path: str,
+    classes: Optional[Sequence[str]],
+    masks: bool,
+    evaluates: bool,
+) -> list[Problem]:
+    """Look at everything that mmdet and its evaluator read.
+
+    Args:
+        content (dict): What :func:`read_coco` returns.
+        path (str): The file.
+        classes (Sequence[str] | None): Those of the config; None: all
+            categories.
+        masks (bool): Whether masks are learnt or measured.
+        evaluates (bool): Whether results are measured on it; else it is
+            trained on.
+    """
+    found = check_categories(content, path)
+    if classes is None:
+        classes = [category['name'] for category in content['categories']]
+    objects = check_objects(content, path, masks, evaluates, found)
+    found += check_classes(content, classes, path, objects, evaluates)
+    return found + check_form(content, path)
 
 
 def check_categories(content: dict, path: str) -> list[Problem]:
@@ -74,7 +153,10 @@ def check_categories(content: dict, path: str) -> list[Problem]:
             if count > 1
         ]
     ids = [category['id'] for category in content['categories']]
-    if ids != sorted(ids):
+    if len({isinstance(i, str) for i in ids}) > 1:
+        text = f'ids are text and numbers ({shorten(map(repr, ids))})'
+        found.append(Problem(ERROR, 'categories of two kinds', path, text))
+    elif ids != sorted(ids):
         text = (
             'the ids of the categories are out of order '
             f'({shorten(map(str, ids))}). mmdet takes labels in the order of '
@@ -86,104 +168,117 @@ def check_categories(content: dict, path: str) -> list[Problem]:
 
 
 def check_classes(
-    content: dict, classes: Sequence[str], path: str
+    content: dict,
+    classes: Sequence[str],
+    path: str,
+    objects: dict,
+    evaluates: bool,
 ) -> list[Problem]:
-    """Compare the config's classes with the file's categories."""
+    """Compare the config's classes with the file's categories and objects.
+
+    Args:
+        objects (dict): Category id to number of objects that are learnt or
+            measured, see :func:`check_objects`.
+        content, classes, path, evaluates: See :func:`check_coco`.
+    """
     found = []
-    names = [category['name'] for category in content['categories']]
-    used = Counter(a.get('category_id') for a in content['annotations'])
+    by_name = {c['name']: c['id'] for c in content['categories']}
+    used = Counter(_hashable(a, 'category_id') for a in content['annotations'])
     for name in classes:
-        if name not in names:
+        if name not in by_name:
             text = (
-                f'{name!r} is not among the categories {names[:10]}: set '
-                "metainfo=dict(classes=...) in the dataset to the file's names"
+                f'{name!r} is not among the categories '
+                f'{list(by_name)[:10]}: set metainfo=dict(classes=...) in '
+                "the dataset to the file's names"
             )
-            found.append(
-                Problem(ERROR, 'class that the file has not', path, text)
+            kind = 'class that the file has not'
+            found.append(Problem(ERROR, kind, path, text))
+        elif content['annotations'] and not objects.get(by_name[name]):
+            crowd = used[by_name[name]]
+            text = f'{name!r} has no object' + (
+                f', but {crowd} that are crowd or bad' if crowd else ''
             )
+            # A few images for validation need not have all of them.
+            severity = NOTE if evaluates else LOST
+            kind = 'class without objects'
+            found.append(Problem(severity, kind, path, text))
     for category in content['categories']:
         if category['name'] not in classes and used[category['id']]:
             text = (
                 f'{category["name"]!r} with {used[category["id"]]} objects '
                 'is not among the classes of the config'
             )
-            found.append(
-                Problem(LOST, 'category that the config has not', path, text)
-            )
+            kind = 'category that the config has not'
+            found.append(Problem(LOST, kind, path, text))
     return found
 
 
-def check_boxes(content: dict, path: str) -> list[Problem]:
-    """Look at every annotation of a COCO file."""
-    found: list[Problem] = []
-    images, categories = (
-        _by_id(content, 'images', path, found),
-        {category['id'] for category in content['categories']},
-    )
+def check_objects(
+    content: dict,
+    path: str,
+    masks: bool,
+    evaluates: bool,
+    found: list[Problem],
+) -> Counter:
+    """Look at every annotation; what is wrong is added to ``found``.
+
+    Returns:
+        Counter: Category id to number of objects without a problem.
+    """
+    images = _by_id(content, 'images', path, found)
     _by_id(content, 'annotations', path, found)
-    objects: dict[int, int] = defaultdict(int)
+    categories = {category['id'] for category in content['categories']}
+    check = partial(
+        check_annotation,
+        images=images,
+        categories=categories,
+        masks=masks,
+        evaluates=evaluates,
+    )
+    good: Counter = Counter()
+    filled, crowd = set(), 0
     for annotation in content['annotations']:
-        where = f'{path} annotation {annotation.get("id")}'
-        image = images.get(annotation.get('image_id'))
-        if image is None:
-            text = f'image_id {annotation.get("image_id")} is in no image'
-            found.append(Problem(LOST, 'annotation of no image', where, text))
-            continue
-        objects[image['id']] += 1
-        if annotation.get('category_id') not in categories:
-            text = (
-                f'has category_id {annotation.get("category_id")}, which is '
-                'none of the categories'
-            )
-            found.append(
-                Problem(LOST, 'annotation of no category', where, text)
-            )
-        found += _check_box(annotation, image, where)
-    empty = [i for i in images.values() if not objects[i['id']]]
-    for image in empty:
-        text = 'left out of training by filter_cfg=dict(filter_empty_gt=True)'
-        found.append(
-            Problem(NOTE, 'image without objects', image['file_name'], text)
-        )
-    if not content['annotations']:
+        problems = check(annotation, path)
+        found += problems
+        image = _hashable(annotation, 'image_id')
+        if image in images:
+            filled.add(image)
+        if is_crowd(annotation):
+            crowd += 1
+        elif all(p.severity == NOTE for p in problems):
+            good[annotation['category_id']] += 1
+    text = 'left out of training by filter_cfg=dict(filter_empty_gt=True)'
+    found += [
+        Problem(NOTE, 'image without objects', image['file_name'], text)
+        for identity, image in images.items()
+        if identity not in filled
+    ]
+    count = len(content['annotations'])
+    if not count:
         text = 'has no annotations, nothing to learn from'
         found.append(Problem(ERROR, 'no annotations at all', path, text))
-    return found
+    elif crowd == count:
+        text = (
+            f'{crowd} of {count} objects are crowd (iscrowd: 1), which is '
+            'never learnt and never measured: set iscrowd to 0'
+        )
+        found.append(Problem(LOST, 'only crowd objects', path, text))
+    elif crowd:
+        text = f'{crowd} of {count} objects: neither learnt nor measured'
+        found.append(Problem(NOTE, 'crowd objects', path, text))
+    return good
+
+
+def _hashable(entry, key):
+    value = entry.get(key)
+    return None if isinstance(value, (list, dict)) else value
 
 
 def _by_id(content, key, path, found):
     """The entries of ``content[key]`` by id; ids given twice are problems."""
-    counts = Counter(entry.get('id') for entry in content[key])
+    counts = Counter(_hashable(entry, 'id') for entry in content[key])
     for identity, count in counts.items():
-        if count > 1:
+        if count > 1 and identity is not None:
             text = f'id {identity} is given {count} times'
             found.append(Problem(ERROR, f'{key} with one id', path, text))
-    return {entry.get('id'): entry for entry in content[key]}
-
-
-def _check_box(annotation, image, where):
-    box = annotation.get('bbox')
-    if (
-        not isinstance(box, list)
-        or len(box) != 4
-        or not all(isinstance(v, (int, float)) for v in box)
-        or not all(map(math.isfinite, box))
-    ):
-        text = f'bbox={box}; COCO has [x, y, width, height]'
-        return [Problem(ERROR, 'box that is none', where, text)]
-    if 'area' not in annotation:
-        text = "mmdet reads 'area' of every annotation"
-        return [Problem(ERROR, 'annotation without area', where, text)]
-    x, y, w, h = box
-    width, height = image['width'], image['height']
-    if w < 1 or h < 1 or annotation['area'] <= 0:
-        text = f'bbox={box}, area={annotation["area"]}'
-        return [Problem(LOST, 'degenerate box', where, text)]
-    if x >= width or y >= height or x + w <= 0 or y + h <= 0:
-        text = f'bbox={box} in {width} x {height}'
-        return [Problem(LOST, 'box outside the image', where, text)]
-    # A pixel of rounding is usual.
-    if x < -1 or y < -1 or x + w > width + 1 or y + h > height + 1:
-        text = f'bbox={box} in {width} x {height}; transforms clip it'
-        return [Problem(NOTE, 'box beyond the border', where, text)]
-    return []
+    return {_hashable(entry, 'id'): entry for entry in content[key]}

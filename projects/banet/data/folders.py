@@ -1,11 +1,12 @@
 """Folders of images: one per class, or images beside their labels."""
 
+import os
 from collections import Counter
 from pathlib import Path
 
-from ..utils.text import shorten
 from .images import IMAGES
 from .report import ERROR, Problem
+from .unread import is_junk
 
 
 def images_in(folder: Path) -> list[Path]:
@@ -13,11 +14,23 @@ def images_in(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGES)
 
 
-def check_images(folder: Path) -> list[Problem]:
-    """Problems of a folder that is to hold images."""
-    if images_in(folder):
-        return []
-    return [Problem(ERROR, 'no images', str(folder), 'holds no image')]
+def files_below(folder: Path, end: str) -> list[Path]:
+    """All files below a folder whose names have that end, in order."""
+    return sorted(
+        Path(parent, name)
+        for parent, _, names in os.walk(folder, followlinks=True)
+        for name in names
+        if name.endswith(end)
+    )
+
+
+def images_below(folder: Path) -> list[Path]:
+    """The images in a folder and its sub-folders, in order."""
+    return [
+        path
+        for path in files_below(folder, '')
+        if path.suffix.lower() in IMAGES
+    ]
 
 
 def class_folders(folder: Path) -> list[Path]:
@@ -31,7 +44,16 @@ def check_class_folders(folder: Path) -> list[Problem]:
     if len(classes) < 2:
         text = f'holds {len(classes)} folders: it needs one per class'
         return [Problem(ERROR, 'no class folders', str(folder), text)]
-    return [problem for path in classes for problem in check_images(path)]
+    found = []
+    for path in classes:
+        if is_junk(path.name):
+            text = 'would become a class: remove the folder'
+            kind = 'folder that is no class'
+            found.append(Problem(ERROR, kind, str(path), text))
+        elif not images_below(path):
+            text = 'holds no image'
+            found.append(Problem(ERROR, 'no images', str(path), text))
+    return found
 
 
 def check_suffix(paths: list[Path]) -> list[Problem]:
@@ -45,21 +67,3 @@ def check_suffix(paths: list[Path]) -> list[Problem]:
         + ': mmseg takes one suffix per data set, so convert the others'
     )
     return [Problem(ERROR, 'several suffixes', str(paths[0].parent), text)]
-
-
-def check_pairs(images: Path, labels: Path) -> list[Problem]:
-    """Problems of two folders: every image has a label of its name."""
-    found = check_images(images) + check_images(labels)
-    if found:
-        return found
-    files = images_in(images), images_in(labels)
-    found = check_suffix(files[0]) + check_suffix(files[1])
-    names = [{path.stem for path in paths} for paths in files]
-    lost = sorted(names[0] - names[1])
-    if lost:
-        text = (
-            f'{len(lost)} of {len(files[0])} images have no label of the same '
-            f'name in {labels}: {shorten(lost)}'
-        )
-        found.append(Problem(ERROR, 'missing labels', str(images), text))
-    return found

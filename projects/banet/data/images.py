@@ -1,10 +1,12 @@
 """Image files: is each there, whole, and read as what it is?"""
 
 import os
+import warnings
 from collections.abc import Callable
 from typing import Optional
 
 import numpy as np
+from mmcv import imread
 from PIL import Image
 
 from .report import ERROR, NOTE, Problem
@@ -37,21 +39,26 @@ ORIENTATION = 0x0112  # of EXIF
 
 
 def check_file(path: str) -> list[Problem]:
-    """Problems of an image file by itself."""
+    """Problems of an image file by itself, without decoding it."""
     if not os.path.isfile(path):
         return [Problem(ERROR, 'missing image', path)]
     if os.path.getsize(path) == 0:
         return [Problem(ERROR, 'empty image file', path, '0 bytes')]
     found = []
     try:
-        with Image.open(path) as image:
-            mode = image.mode
-            rotation = image.getexif().get(ORIENTATION, 1)
-            image.load()
+        with warnings.catch_warnings():
+            # Of large images; those that are too large raise.
+            warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                mode, form = image.mode, image.format
+                rotation = image.getexif().get(ORIENTATION, 1)
     except Image.DecompressionBombError as error:  # large, but an image
         return [Problem(NOTE, 'very large image', path, str(error))]
     except Exception as error:  # whatever damaged files raise
         return [Problem(ERROR, 'damaged image', path, str(error))]
+    if form == 'JPEG' and not _has_end(path):
+        text = 'the file is cut off: its end is missing'
+        return [Problem(ERROR, 'damaged image', path, text)]
     if mode in CONVERTED:
         text = CONVERTED[mode]
         found.append(Problem(NOTE, 'converted image', path, text))
@@ -61,10 +68,22 @@ def check_file(path: str) -> list[Problem]:
     return found
 
 
+def _has_end(path):
+    """Whether a JPEG has its end marker behind its last scan.
+
+    OpenCV reads one that is cut off as well, and fills it up with grey.
+    """
+    with open(path, 'rb') as file:
+        content = file.read()
+    return content.rfind(b'\xff\xd9') > content.rfind(b'\xff\xda')
+
+
 def check_image(
     path: str, load: Optional[Callable], size: Optional[tuple] = None
 ) -> tuple[list[Problem], Optional[tuple[int, ...]]]:
     """Problems of an image, and of what the training would read from it.
+
+    It is decoded once, as in the training.
 
     Args:
         path (str): The file.
@@ -75,16 +94,12 @@ def check_image(
         tuple: List of problems; height and width as read, None if unread.
     """
     found = check_file(path)
-    if any(p.severity == ERROR for p in found) or load is None:
+    if any(p.severity == ERROR for p in found):
         return found, None
     try:
-        image = load(dict(img_path=path))['img']
+        image = load(dict(img_path=path))['img'] if load else imread(path)
     except Exception as error:  # readers raise AssertionError, cv2.error, ...
-        text = f'{type(error).__name__}: {error}'
-        found.append(
-            Problem(ERROR, 'image the training cannot read', path, text)
-        )
-        return found, None
+        return [*found, _why_unread(path, error)], None
     read = np.shape(image)[:2]
     if size and tuple(size) != read:
         text = (
@@ -92,3 +107,14 @@ def check_image(
         )
         found.append(Problem(ERROR, 'image of another size', path, text))
     return found, read
+
+
+def _why_unread(path, error):
+    """Is the file damaged, or of a kind that this reader does not know?"""
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except Exception as own:  # whatever damaged files raise
+        return Problem(ERROR, 'damaged image', path, str(own))
+    text = f'{type(error).__name__}: {error}'
+    return Problem(ERROR, 'image the training cannot read', path, text)

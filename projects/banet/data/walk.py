@@ -3,7 +3,7 @@
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,63 +13,35 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 from mmengine.utils import ProgressBar
 
-from ..utils.errors import BanetError
-from .coco import check_boxes, check_categories, check_classes, read_coco
+from .coco import read_coco
 from .images import check_image
-from .labels import check_label
-from .report import ERROR, NOTE, Problem, Report
+from .labels import check_label, Labels
+from .report import ERROR, LOST, NOTE, Problem, Report
+from .sets import (
+    ann_file_of,
+    build,
+    check_annotations,
+    check_build,
+    check_content,
+    check_heads,
+    check_splits,
+    is_coco,
+    kind_of,
+    learns_masks,
+    measures_masks,
+    split_leaves,
+)
 from .sheet import draw_sheet
+from .unread import check_unread_files
 
-SPLITS = ('train', 'val', 'test')
 SHOWN = 10  # classes in a summary
-OWN_CLASSES = 'rpn_head', 'semantic_head'
-
-
-class CheckError(BanetError):
-    """Why a config's data cannot be looked at, with the remedy."""
-
-
-def leaves(dataset: dict) -> Iterator[dict]:
-    """The data sets inside wrappers such as RepeatDataset, ConcatDataset."""
-    inner = dataset.get('dataset') or dataset.get('datasets')
-    if not inner:
-        yield dataset
-        return
-    for child in inner if isinstance(inner, (list, tuple)) else [inner]:
-        yield from leaves(child)
-
-
-def build_leaves(cfg: Config) -> Iterator[tuple]:
-    """Yield (split, config, data set or the exception) of every data set.
-
-    A data set that two splits share, as val and test usually do, comes once.
-
-    Raises:
-        CheckError: The config has no data.
-    """
-    seen, any_loader = [], False
-    for split in SPLITS:
-        loader = cfg.get(f'{split}_dataloader')
-        if not loader:
-            continue
-        any_loader = True
-        for leaf in leaves(loader['dataset']):
-            if leaf in seen:
-                continue
-            seen.append(leaf)
-            try:
-                yield split, leaf, DATASETS.build(leaf)
-            except Exception as error:  # data sets raise anything
-                yield split, leaf, error
-    if not any_loader:
-        raise CheckError(
-            'the config has no train_dataloader, val_dataloader or '
-            'test_dataloader: nothing to check.'
-        )
 
 
 def check_data(
-    cfg: Config, workers: int = 0, out: Optional[Path] = None
+    cfg: Config,
+    workers: int = 0,
+    out: Optional[Path] = None,
+    fast: bool = False,
 ) -> Report:
     """Look at every image and annotation that a config trains or tests on.
 
@@ -77,6 +49,8 @@ def check_data(
         cfg (Config): Config of mmpretrain, mmdet or mmseg.
         workers (int): Processes that read the files; 0: this one.
         out (Path | None): Folder for a contact sheet per data set.
+        fast (bool): Read annotations, and see that the files are there,
+            without decoding images and labels. Defaults to False.
 
     Raises:
         CheckError: The config has no data.
@@ -85,31 +59,58 @@ def check_data(
     report = Report()
     classes: dict[str, Optional[Sequence[str]]] = {}
     paths: dict[str, str] = {}
-    for split, leaf, dataset in build_leaves(cfg):
-        report.add(split, check_annotations(leaf, dataset))
-        problem = check_build(leaf, dataset)
-        if problem:
-            report.add(split, [problem])
-            continue
-        names = dataset.metainfo.get('classes')
+    for split, leaf in split_leaves(cfg):
+        evaluates = split != 'train'
+        masks = (
+            measures_masks(cfg.get(f'{split}_evaluator'))
+            if evaluates
+            else learns_masks(leaf)
+        )
+        if fast and leaf.get('ann_file') and is_coco(leaf):
+            infos, names = check_listed(report, split, leaf, masks, evaluates)
+            report.add(split, check_heads(cfg.model, names))
+            dataset = None
+        else:
+            dataset = build(leaf)
+            report.add(
+                split, check_annotations(leaf, dataset, masks, evaluates)
+            )
+            problem = check_build(leaf, dataset)
+            if problem:
+                report.add(split, [problem])
+                continue
+            names = dataset.metainfo.get('classes')
+            report.add(split, check_heads(cfg.model, names))
+            infos = [dataset.get_data_info(i) for i in range(len(dataset))]
         classes.setdefault(split, names)
-        report.add(split, check_heads(cfg.model, names))
-        infos = [dataset.get_data_info(i) for i in range(len(dataset))]
+        if not infos:
+            continue
         if 'img_path' not in infos[0] or '://' in infos[0]['img_path']:
             text = 'its images are no local files: they are not looked at'
             kind = 'data set elsewhere'
-            report.add(split, [Problem(NOTE, kind, leaf['type'], text)])
+            report.add(split, [Problem(NOTE, kind, kind_of(leaf)[0], text)])
             report.contents.append((split, f'{len(infos)} images'))
             continue
-        check = partial(
-            check_item, reader(dataset), len(names) if names else None
+        check = (
+            check_there
+            if fast
+            else partial(
+                check_item, reader(dataset), len(names) if names else None
+            )
         )
-        pixels: Counter[int] = Counter()
-        for problems, counts in each(check, infos, workers, split):
+        seen: Labels = Labels()
+        for problems, pixels in each(
+            check, infos, 0 if fast else workers, split
+        ):
             report.add(split, problems)
-            pixels += counts
-        report.contents.append((split, describe(infos, pixels, names)))
-        if out:
+            seen.add(pixels)
+        kind = kind_of(leaf)[0]
+        report.add(split, seen.problems(names, kind, evaluates))
+        report.add(split, check_counts(infos, names, kind, evaluates))
+        report.add(split, check_unread_files(leaf, infos, names))
+        text = describe(infos, seen.pixels, names)
+        report.contents.append((split, text))
+        if out and dataset is not None:
             sheet = out / f'{split}-{len(report.sheets)}.png'
             report.add(
                 split, draw_sheet(dataset, cfg.visualizer, split, sheet)
@@ -127,88 +128,33 @@ def check_data(
     return report
 
 
-def check_build(leaf: dict, dataset) -> Optional[Problem]:
-    """The problem of a data set that could not be built or is empty."""
-    where = str(leaf.get('type'))
-    # mmengine joins the serialised images, and numpy cannot join none.
-    if 'need at least one array' in str(dataset) or (
-        not isinstance(dataset, Exception) and not len(dataset)
-    ):
-        text = ', '.join(
-            f'{key}={leaf.get(key)!r}'
-            for key in ('data_root', 'ann_file', 'data_prefix', 'img_suffix')
-            if leaf.get(key)
-        )
-        return Problem(ERROR, 'no images', where, f'looked in {text}')
-    if isinstance(dataset, Exception):
-        text = f'{type(dataset).__name__}: {dataset}'
-        return Problem(ERROR, 'data set that cannot be built', where, text)
-    return None
+def check_listed(
+    report: Report, split: str, leaf: dict, masks: bool, evaluates: bool
+) -> tuple[list[dict], Optional[Sequence[str]]]:
+    """Look at a COCO file without building its data set, which reads it again.
 
-
-def check_annotations(leaf: dict, dataset) -> list[Problem]:
-    """Problems of a COCO file as it is, not as upstream filters it."""
-    # One that could not be built has not joined its paths.
-    path = getattr(dataset, 'ann_file', None) or os.path.join(
-        leaf.get('data_root') or '', leaf.get('ann_file') or ''
-    )
-    if not path.endswith('.json') or not _is_coco(leaf, dataset):
-        return []
+    Returns:
+        tuple: ``img_path`` of every image, and the classes.
+    """
+    path = ann_file_of(leaf)
     content, found = read_coco(path, bool(leaf.get('test_mode')))
+    report.add(split, found)
+    classes = (leaf.get('metainfo') or {}).get('classes')
+    if classes is None:  # the data set's own
+        classes = DATASETS.get(kind_of(leaf)[0]).METAINFO.get('classes')
     if content is None:
-        return found
-    if leaf.get('test_mode') and not content['annotations']:
-        text = 'enough to predict, not to evaluate'
-        return found + [Problem(NOTE, 'no annotations at all', path, text)]
-    metainfo = getattr(dataset, 'metainfo', leaf.get('metainfo') or {})
-    found += check_categories(content, path)
-    found += check_classes(content, metainfo.get('classes') or (), path)
-    return found + check_boxes(content, path)
-
-
-def _is_coco(leaf, dataset):
-    """Whether it reads boxes from a COCO file, as mmdet's CocoDataset."""
-    if isinstance(dataset, Exception):
-        names = [str(leaf['type'])]
-    else:
-        names = [cls.__name__ for cls in type(dataset).__mro__]
-    return any(name.endswith('CocoDataset') for name in names) and not any(
-        'Panoptic' in name for name in names
+        return [], classes
+    report.add(
+        split, check_content(leaf, content, path, classes, masks, evaluates)
     )
-
-
-def check_heads(
-    model: dict, classes: Optional[Sequence[str]], path: str = 'model'
-) -> list[Problem]:
-    """Compare every head's ``num_classes`` with the data set's classes."""
-    found = []
-    for key, value in model.items():
-        if key == 'num_classes' and classes and value != len(classes):
-            text = f'{value}, but the data has {len(classes)} classes'
-            kind = 'num_classes of another data set'
-            found.append(Problem(ERROR, kind, f'{path}.{key}', text))
-        # Heads with classes of their own: of regions, of HTC's stuff.
-        children = value if isinstance(value, (list, tuple)) else [value]
-        for child in children:
-            if isinstance(child, dict) and key not in OWN_CLASSES:
-                found += check_heads(child, classes, f'{path}.{key}')
-    return found
-
-
-def check_splits(classes: dict) -> list[Problem]:
-    """The splits must name the same classes in the same order."""
-    train = classes.get('train')
+    folder = os.path.join(
+        leaf.get('data_root') or '',
+        (leaf.get('data_prefix') or {}).get('img', ''),
+    )
     return [
-        Problem(
-            ERROR,
-            'other classes than in training',
-            split,
-            f'{list(names)[:10]} instead of {list(train)[:10]}: the same '
-            'number would mean another class',
-        )
-        for split, names in classes.items()
-        if train and names and tuple(names) != tuple(train)
-    ]
+        dict(img_path=os.path.join(folder, image['file_name']))
+        for image in content['images']
+    ], classes
 
 
 def reader(dataset):
@@ -240,6 +186,35 @@ def check_item(
         kind = 'label of no class'
         found.append(Problem(ERROR, kind, info['img_path'], text))
     return found, pixels
+
+
+def check_there(info: dict) -> tuple[list[Problem], Counter[int]]:
+    """Problems of an image and its label that need no decoding."""
+    found = []
+    for key, kind in (('img_path', 'image'), ('seg_map_path', 'label')):
+        path = info.get(key)
+        if path and not os.path.isfile(path):
+            found.append(Problem(ERROR, f'missing {kind}', path))
+    return found, Counter()
+
+
+def check_counts(
+    infos: list, names: Optional[Sequence[str]], where: str, evaluates: bool
+) -> list[Problem]:
+    """Classes of which there is no image, where images have one class each."""
+    labels = Counter(info.get('gt_label') for info in infos)
+    if not all(isinstance(label, int) for label in labels):
+        return []
+    return [
+        Problem(
+            NOTE if evaluates else LOST,
+            'class without images',
+            where,
+            f'{name!r} has no image',
+        )
+        for i, name in enumerate(names or ())
+        if not labels[i]
+    ]
 
 
 def each(check, infos: list, workers: int, split: str):

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Optional
 
-from ..data.report import NOTE, Problem
+from ..data.report import ERROR, NOTE, Problem
 from ..utils.errors import BanetError
 from ..utils.text import shorten
 
@@ -16,23 +16,20 @@ class NewConfigError(BanetError):
 def refuse(
     problems: Iterable[Problem],
     option: str,
-    kinds: Optional[Collection[str]] = None,
+    lost: Optional[Collection[str]] = None,
 ) -> None:
     """Raise NewConfigError for the first problem that stops a training.
 
     Args:
         problems (Iterable[Problem]): Of the files that an option names.
         option (str): The command line's name for them.
-        kinds (Collection[str] | None): Those that are refused; None: all but
-            notes. Defaults to None.
+        lost (Collection[str] | None): Kinds that are refused besides errors;
+            None: all but notes. Defaults to None.
     """
     for problem in problems:
-        stops = (
-            problem.severity != NOTE
-            if kinds is None
-            else problem.kind in kinds
-        )
-        if stops:
+        if problem.severity == ERROR or (
+            problem.severity != NOTE if lost is None else problem.kind in lost
+        ):
             text = problem.text or problem.kind
             raise NewConfigError(f'{option} {problem.where} {text}.')
 

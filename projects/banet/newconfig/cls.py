@@ -1,10 +1,21 @@
-"""Classification: a folder per class, in train/ and val/."""
+"""Classification: a folder per class, split by folders or by a share."""
 
-from ..data.folders import check_class_folders, class_folders
-from .checks import check_folder, check_same, refuse
+import os
+import random
+from pathlib import Path
+from typing import Optional
+
+from ..data.folders import check_class_folders, class_folders, images_below
+from ..utils.files import check_target, put_whole
+from .checks import check_folder, check_same, NewConfigError, refuse
+
+# Folders of training and validation, the first one that is there.
+TRAIN = 'train', 'training'
+VAL = 'val', 'valid', 'validation', 'test', 'testing'
+SEED = 0
 
 
-def classes_in(folder, option: str) -> list[str]:
+def classes_in(folder: Path, option: str) -> list[str]:
     """Names of the classes: the sorted names of the folders.
 
     Raises:
@@ -14,23 +25,72 @@ def classes_in(folder, option: str) -> list[str]:
     return [path.name for path in class_folders(folder)]
 
 
+def find_splits(args) -> tuple[Path, Optional[Path]]:
+    """Folders of training and validation; None: a share of the former.
+
+    Raises:
+        NewConfigError: A folder is missing, or two things are asked for.
+    """
+    root = check_folder(args.data, '--data').resolve()
+    train = _first(root, TRAIN)
+    val = _first(root, VAL) if train else None
+    if args.val_data:
+        val = check_folder(args.val_data, '--val-data').resolve()
+    if args.val_share is not None:
+        if not 0 < args.val_share < 1:
+            raise NewConfigError(
+                f'--val-share {args.val_share} must lie between 0 and 1, '
+                'such as 0.2.'
+            )
+        if args.val_data:
+            raise NewConfigError(
+                '--val-data and --val-share exclude each other.'
+            )
+        val = None
+    elif val is None:
+        raise NewConfigError(
+            f'--data {root} has no {" or ".join(VAL[:4])} folder: name one '
+            'with --val-data, or take a share of the images, --val-share 0.2.'
+        )
+    return train or root, val
+
+
+def _first(root, names):
+    return next((root / n for n in names if (root / n).is_dir()), None)
+
+
 def data_of(args, base) -> tuple[list[str], dict]:
     """Classes, and what the config says of the data."""
-    root = check_folder(args.data, '--data')
-    splits = {
-        split: check_folder(root / split, f'{split}/ of --data')
-        for split in ('train', 'val')
-    }
-    classes = classes_in(splits['train'], '--data')
-    check_same(classes, classes_in(splits['val'], '--data'), 'the classes')
+    train, val = find_splits(args)
+    classes = classes_in(train, '--data')
+    if val is None:
+        lists = write_lists(train, args)
+        places = {
+            split: dict(data_root=str(train), ann_file=str(path.resolve()))
+            for split, path in lists.items()
+        }
+    else:
+        check_same(classes, classes_in(val, '--data'), 'the classes')
+        places = dict(
+            train=dict(data_root=str(train)), val=dict(data_root=str(val))
+        )
+    suffixes = sorted(
+        {
+            path.suffix.lower()
+            for f in {train, val or train}
+            for path in images_below(f)
+        }
+    )
     topk = (1, 5) if len(classes) > 5 else (1,)
 
     def dataset(loader, split):
         return dict(
             _delete_=True,
             type='CustomDataset',
-            data_root=str(root),
-            data_prefix=split,
+            **places[split],
+            metainfo=dict(classes=classes),
+            # mmpretrain leaves out others, such as .webp, without a word.
+            extensions=suffixes,
             pipeline=[step.to_dict() for step in loader.dataset.pipeline],
         )
 
@@ -44,3 +104,37 @@ def data_of(args, base) -> tuple[list[str], dict]:
         val_evaluator=dict(topk=topk),
         test_evaluator=dict(topk=topk),
     )
+
+
+def write_lists(folder: Path, args) -> dict[str, Path]:
+    """Write two lists of images beside the config: a share of each class.
+
+    Raises:
+        NewConfigError: A class has too few images for both.
+        CheckpointError: A list exists.
+    """
+    draw = random.Random(SEED)
+    lines: dict[str, list[str]] = dict(train=[], val=[])
+    for label, path in enumerate(class_folders(folder)):
+        images = [os.path.relpath(p, folder) for p in images_below(path)]
+        count = round(args.val_share * len(images))
+        if not 0 < count < len(images):
+            raise NewConfigError(
+                f'--val-share {args.val_share} of the {len(images)} images '
+                f'of {path.name} is {count}: both splits need one.'
+            )
+        draw.shuffle(images)
+        for split, part in (
+            ('val', images[:count]),
+            ('train', images[count:]),
+        ):
+            lines[split] += [f'{name} {label}' for name in sorted(part)]
+    out = Path(args.out)
+    lists = {
+        split: out.with_name(f'{out.stem}-{split}.txt') for split in lines
+    }
+    for path in lists.values():
+        check_target(path, args.force)
+    for split, path in lists.items():
+        put_whole(''.join(f'{x}\n' for x in lines[split]).encode(), path)
+    return lists

@@ -1,75 +1,68 @@
-"""Segmentation: folders of images and label PNGs, and a file of classes."""
+"""Segmentation: folders of images and label PNGs, and a list of classes."""
 
 import copy
 from pathlib import Path
 
-from ..data.folders import check_pairs, images_in
-from ..data.labels import check_label
-from ..utils.colours import palette
+from ..data.class_lists import ClassListError, find_list, read_list
+from ..data.folders import files_below
+from ..data.labels import check_label, Labels
+from ..data.layouts import Ends, find_ends
 from .checks import check_folder, NewConfigError, refuse
 
 LOOKED_AT = 50  # label images; tools/check_data.py reads all
 
 
-def read_classes(path) -> tuple[list[str], list[tuple[int, int, int]]]:
-    """Names and colours, a line per class: a name, or a name and R G B.
+def read_classes(path, *folders: Path):
+    """Names and colours of the list that is named or lies with the data.
 
     Raises:
-        NewConfigError: The file is not there or empty, or repeats a name.
+        NewConfigError: There is none, or it cannot be read.
     """
+    path = path or find_list(*folders)
     if path is None:
         raise NewConfigError(
             '--classes is missing: name a text file with a class per line, '
             'the first for label 0.'
         )
     try:
-        lines = Path(path).read_text().splitlines()
-    except (OSError, ValueError) as error:
-        raise NewConfigError(
-            f'--classes {path} cannot be read: {error}.'
-        ) from error
-    names, colours = [], []
-    for line in filter(None, map(str.strip, lines)):
-        *words, r, g, b = ['', '', '', *line.replace(',', ' ').split()]
-        coloured = all(word.isdigit() for word in (r, g, b))
-        name = ' '.join(filter(None, words)) if coloured else line
-        names.append(name)
-        if coloured:
-            colours.append((int(r), int(g), int(b)))
-    if len(names) < 2 or len(set(names)) < len(names):
-        raise NewConfigError(
-            f'--classes {path} has {len(names)} names, '
-            f'{len(set(names))} of them different: write at least two, each '
-            'once.'
-        )
-    if len(colours) < len(names):
-        colours = palette(len(names))
-    return names, colours
+        return read_list(Path(path))
+    except ClassListError as error:
+        raise NewConfigError(f'--classes {path} {error}.') from error
 
 
-def suffixes_of(images, labels, classes: list[str], option: str):
-    """Suffixes of images and labels, which must belong together.
+def ends_of(
+    images: Path, labels: Path, classes: list[str], args, option: str
+) -> Ends:
+    """Ends of the names of images and labels, which must belong together.
 
     Raises:
-        NewConfigError: An image has no label PNG, or a label no class.
+        NewConfigError: An image has no label, or a label no class.
     """
-    images = check_folder(images, option)
-    labels = check_folder(labels, option.replace('data', 'labels'))
-    refuse(check_pairs(images, labels), option)
-    for file in images_in(labels)[:LOOKED_AT]:
-        problems, _ = check_label(str(file), None, len(classes), {})
-        refuse(problems, option.replace('data', 'labels'))
-    return images_in(images)[0].suffix, images_in(labels)[0].suffix
+    ends, problems = find_ends(images, labels, args.label_suffix)
+    refuse(problems, option)
+    assert ends is not None  # or a problem has been refused
+    seen, where = Labels(), option.replace('data', 'labels')
+    wrong = []
+    for file in files_below(labels, ends.label)[:LOOKED_AT]:
+        problems, pixels = check_label(str(file), None, len(classes), {})
+        wrong += problems
+        seen.add(pixels)
+    # What all of them say together explains each.
+    together = seen.problems(classes, str(labels), evaluates=True)
+    refuse(together, where)
+    refuse(wrong, where)
+    return ends
 
 
 def data_of(args, base) -> tuple[list[str], dict]:
     """Classes, and what the config says of the data."""
-    classes, colours = read_classes(args.classes)
-    suffixes = suffixes_of(args.data, args.labels, classes, '--data')
-    val = args.data, args.labels
+    train = _folders(args.data, args.labels, '--data')
+    classes, colours = read_classes(args.classes, *train)
+    ends = ends_of(*train, classes, args, '--data')
+    val = train
     if args.val_data:
-        val = args.val_data, args.val_labels
-        if suffixes != suffixes_of(*val, classes, '--val-data'):
+        val = _folders(args.val_data, args.val_labels, '--val-data')
+        if ends != ends_of(*val, classes, args, '--val-data'):
             raise NewConfigError(
                 'images and labels of training and validation must have the '
                 'same suffixes.'
@@ -82,8 +75,8 @@ def data_of(args, base) -> tuple[list[str], dict]:
             _delete_=True,
             type='BaseSegDataset',
             data_prefix=dict(img_path=str(images), seg_map_path=str(labels)),
-            img_suffix=suffixes[0],
-            seg_map_suffix=suffixes[1],
+            img_suffix=ends.image,
+            seg_map_suffix=ends.label,
             reduce_zero_label=False,
             metainfo=dict(classes=classes, palette=colours),
             pipeline=[_unreduced(step) for step in pipeline],
@@ -91,12 +84,19 @@ def data_of(args, base) -> tuple[list[str], dict]:
 
     loader = dict(dataset=dataset(base.val_dataloader, *val))
     return classes, dict(
-        train_dataloader=dict(
-            dataset=dataset(base.train_dataloader, args.data, args.labels)
-        ),
+        train_dataloader=dict(dataset=dataset(base.train_dataloader, *train)),
         val_dataloader=loader,
         test_dataloader=loader,
     )
+
+
+def _folders(images, labels, option):
+    """Both folders; labels may lie beside the images, in the same one."""
+    images = check_folder(images, option)
+    if labels is None:
+        labels = images
+    labels = check_folder(labels, option.replace('data', 'labels'))
+    return images.resolve(), labels.resolve()
 
 
 def _unreduced(step):

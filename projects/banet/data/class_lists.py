@@ -1,0 +1,89 @@
+"""Lists of classes as tools write them: names, colours, values."""
+
+import csv
+from pathlib import Path
+from typing import Optional
+
+from ..utils.colours import palette
+
+# Where tools put a list beside the images or labels.
+NAMES = 'classes.txt', 'labelmap.txt', '_classes.csv'
+Colour = tuple[int, int, int]
+
+
+class ClassListError(ValueError):
+    """Why a list of classes cannot be read."""
+
+
+def find_list(*folders: Path) -> Optional[Path]:
+    """A list in one of the folders or right above it."""
+    for folder in folders:
+        for place in (folder, folder.parent):
+            for name in NAMES:
+                if (place / name).is_file():
+                    return place / name
+    return None
+
+
+def read_list(path: Path) -> tuple[list[str], list[Colour]]:
+    """Names and colours of the classes, the first one for label 0.
+
+    A line per class: a name, or a name and R G B; CVAT's ``labelmap.txt``
+    (``name:r,g,b:parts:actions``); Roboflow's ``_classes.csv``
+    (``Pixel Value, Class``). Empty lines and those with # are left out.
+
+    Raises:
+        ClassListError: It cannot be read, has less than two names, repeats
+            one, or leaves out a value.
+    """
+    try:
+        text = path.read_text(encoding='utf-8-sig')
+    except (OSError, ValueError) as error:
+        raise ClassListError(f'cannot be read: {error}') from error
+    lines = [
+        line
+        for line in map(str.strip, text.splitlines())
+        if line and not line.startswith('#')
+    ]
+    if path.suffix.lower() == '.csv':
+        found = _from_csv(lines)
+    elif lines and all(line.count(':') == 3 for line in lines):
+        found = [_from_labelmap(line) for line in lines]
+    else:
+        found = [_from_line(line) for line in lines]
+    names = [name for name, _ in found]
+    if len(names) < 2 or len(set(names)) < len(names):
+        raise ClassListError(
+            f'has {len(names)} names, {len(set(names))} of them different: '
+            'write at least two, each once'
+        )
+    colours = [colour for _, colour in found if colour is not None]
+    if len(colours) < len(names):
+        colours = palette(len(names))
+    return names, colours
+
+
+def _from_line(line):
+    *words, r, g, b = ['', '', '', *line.replace(',', ' ').split()]
+    if all(word.isdigit() for word in (r, g, b)):
+        return ' '.join(filter(None, words)), (int(r), int(g), int(b))
+    return line, None
+
+
+def _from_labelmap(line):
+    name, colour, *_ = line.split(':')
+    values = colour.split(',')
+    if len(values) == 3 and all(v.strip().isdigit() for v in values):
+        return name, tuple(int(v) for v in values)
+    return name, None
+
+
+def _from_csv(lines):
+    rows = [[cell.strip() for cell in row] for row in csv.reader(lines)]
+    rows = [row for row in rows if len(row) > 1 and row[0].isdigit()]
+    values = [int(row[0]) for row in rows]
+    if values != list(range(len(rows))):
+        raise ClassListError(
+            f'has the values {values[:10]}: they must be 0, 1, 2, ... in order'
+        )
+    return [(row[1], None) for row in rows]

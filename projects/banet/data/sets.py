@@ -1,0 +1,206 @@
+"""The data sets of a config: each by itself, its annotations and heads."""
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Optional
+
+from mmengine.config import Config
+from mmengine.registry import DATASETS
+
+from ..utils.errors import BanetError
+from .coco import check_coco, read_coco
+from .report import ERROR, NOTE, Problem
+from .voc import check_voc
+
+SPLITS = 'train', 'val', 'test'
+OWN_CLASSES = 'rpn_head', 'semantic_head'
+
+
+class CheckError(BanetError):
+    """Why a config's data cannot be looked at, with the remedy."""
+
+
+def leaves(dataset: dict) -> Iterator[dict]:
+    """The data sets inside wrappers such as RepeatDataset, ConcatDataset."""
+    inner = dataset.get('dataset') or dataset.get('datasets')
+    if not inner:
+        yield dataset
+        return
+    for child in inner if isinstance(inner, (list, tuple)) else [inner]:
+        yield from leaves(child)
+
+
+def split_leaves(cfg: Config) -> Iterator[tuple[str, dict]]:
+    """Yield (split, config) of every data set.
+
+    One that two splits share, as val and test usually do, comes once.
+
+    Raises:
+        CheckError: The config has no data.
+    """
+    seen: list[dict] = []
+    loaders = {split: cfg.get(f'{split}_dataloader') for split in SPLITS}
+    if not any(loaders.values()):
+        raise CheckError(
+            'the config has no train_dataloader, val_dataloader or '
+            'test_dataloader: nothing to check.'
+        )
+    for split, loader in loaders.items():
+        for leaf in leaves(loader['dataset']) if loader else ():
+            if leaf not in seen:
+                seen.append(leaf)
+                yield split, leaf
+
+
+def build(leaf: dict):
+    """The data set, or the exception that came of building it."""
+    try:
+        return DATASETS.build(leaf)
+    except Exception as error:  # data sets raise anything
+        return error
+
+
+def check_build(leaf: dict, dataset) -> Optional[Problem]:
+    """The problem of a data set that could not be built or is empty."""
+    where = kind_of(leaf)[0]
+    # mmengine joins the serialised images, and numpy cannot join none.
+    if 'need at least one array' in str(dataset) or (
+        not isinstance(dataset, Exception) and not len(dataset)
+    ):
+        text = ', '.join(
+            f'{key}={leaf.get(key)!r}'
+            for key in ('data_root', 'ann_file', 'data_prefix', 'img_suffix')
+            if leaf.get(key)
+        )
+        return Problem(ERROR, 'no images', where, f'looked in {text}')
+    if isinstance(dataset, Exception):
+        text = f'{type(dataset).__name__}: {dataset}'
+        return Problem(ERROR, 'data set that cannot be built', where, text)
+    return None
+
+
+def kind_of(leaf: dict, dataset=None) -> list[str]:
+    """Names of a data set's class and its bases.
+
+    In new-style configs a ``type`` is the class itself.
+    """
+    kind = type(dataset) if dataset is not None else leaf['type']
+    if isinstance(dataset, Exception):
+        kind = leaf['type']
+    if isinstance(kind, str):
+        return [kind.rpartition('.')[2]]
+    return [cls.__name__ for cls in kind.__mro__]
+
+
+def is_coco(leaf: dict, dataset=None) -> bool:
+    """Whether it reads boxes from a COCO file, as mmdet's CocoDataset."""
+    names = kind_of(leaf, dataset)
+    return any(name.endswith('CocoDataset') for name in names) and not any(
+        'Panoptic' in name for name in names
+    )
+
+
+def ann_file_of(leaf: dict, dataset=None) -> str:
+    """Path of the annotations; one that could not be built has not joined."""
+    return getattr(dataset, 'ann_file', None) or os.path.join(
+        leaf.get('data_root') or '', leaf.get('ann_file') or ''
+    )
+
+
+def learns_masks(leaf: dict) -> bool:
+    """Whether its pipeline loads masks of objects."""
+    return any(
+        isinstance(step, dict) and step.get('with_mask')
+        for step in leaf.get('pipeline') or ()
+    )
+
+
+def measures_masks(evaluator) -> bool:
+    """Whether an evaluator of the config compares masks of objects."""
+    several = isinstance(evaluator, (list, tuple))
+    return any(
+        'segm' in str(one.get('metric', ''))
+        for one in (evaluator if several else [evaluator])
+        if one
+    )
+
+
+def check_annotations(
+    leaf: dict, dataset, masks: bool, evaluates: bool
+) -> list[Problem]:
+    """Problems of an annotation file as it is, not as upstream filters it.
+
+    Args:
+        leaf (dict): Config of the data set.
+        dataset (Dataset | Exception): What was built of it.
+        masks, evaluates: See :func:`banet.data.coco.check_coco`.
+    """
+    metainfo = getattr(dataset, 'metainfo', leaf.get('metainfo') or {})
+    classes = metainfo.get('classes')
+    if {'XMLDataset', 'VOCDataset'} & set(kind_of(leaf, dataset)):
+        root = os.path.join(
+            leaf.get('data_root') or '',
+            (leaf.get('data_prefix') or {}).get('sub_data_root', ''),
+        )
+        folder = leaf.get('ann_subdir', 'Annotations')
+        return check_voc(
+            root, ann_file_of(leaf, dataset), folder, classes or (), evaluates
+        )
+    if not leaf.get('ann_file') or not is_coco(leaf, dataset):
+        return []
+    path = ann_file_of(leaf, dataset)
+    content, found = read_coco(path, bool(leaf.get('test_mode')))
+    if content is None:
+        return found
+    return found + check_content(
+        leaf, content, path, classes, masks, evaluates
+    )
+
+
+def check_content(
+    leaf: dict,
+    content: dict,
+    path: str,
+    classes: Optional[Sequence[str]],
+    masks: bool,
+    evaluates: bool,
+) -> list[Problem]:
+    """Problems of what :func:`banet.data.coco.read_coco` returned."""
+    if leaf.get('test_mode') and not content['annotations']:
+        text = 'enough to predict, not to evaluate'
+        return [Problem(NOTE, 'no annotations at all', path, text)]
+    return check_coco(content, path, classes or (), masks, evaluates)
+
+
+def check_heads(
+    model: dict, classes: Optional[Sequence[str]], path: str = 'model'
+) -> list[Problem]:
+    """Compare every head's ``num_classes`` with the data set's classes."""
+    found = []
+    for key, value in model.items():
+        if key == 'num_classes' and classes and value != len(classes):
+            text = f'{value}, but the data has {len(classes)} classes'
+            kind = 'num_classes of another data set'
+            found.append(Problem(ERROR, kind, f'{path}.{key}', text))
+        # Heads with classes of their own: of regions, of HTC's stuff.
+        children = value if isinstance(value, (list, tuple)) else [value]
+        for child in children:
+            if isinstance(child, dict) and key not in OWN_CLASSES:
+                found += check_heads(child, classes, f'{path}.{key}')
+    return found
+
+
+def check_splits(classes: dict) -> list[Problem]:
+    """The splits must name the same classes in the same order."""
+    train = classes.get('train')
+    return [
+        Problem(
+            ERROR,
+            'other classes than in training',
+            split,
+            f'{list(names)[:10]} instead of {list(train)[:10]}: the same '
+            'number would mean another class',
+        )
+        for split, names in classes.items()
+        if train and names and tuple(names) != tuple(train)
+    ]

@@ -1,0 +1,93 @@
+"""Files that lie among the data and that nobody reads."""
+
+import os
+from collections import Counter
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Optional
+
+from ..utils.text import shorten
+from .images import IMAGES
+from .report import ERROR, LOST, NOTE, Problem
+
+# What other programs leave in folders.
+JUNK_FOLDERS = '.ipynb_checkpoints', '__MACOSX', '@eaDir', '.thumbnails'
+
+
+def is_junk(name: str) -> bool:
+    """Whether a folder of that name is no data."""
+    return name in JUNK_FOLDERS or name.startswith('.')
+
+
+def check_unread(
+    folder: str, read: Collection[str], by_list: bool
+) -> list[Problem]:
+    """Count the files below ``folder`` that are not ``read``.
+
+    Args:
+        folder (str): Of the images.
+        read (Collection[str]): Paths of what the data set reads.
+        by_list (bool): Whether a list says what is read: what it leaves out
+            may belong to another split.
+    """
+    known = {os.path.abspath(path) for path in read}
+    images: Counter[str] = Counter()
+    others: Counter[str] = Counter()
+    examples: dict[str, str] = {}
+    for parent, _, names in os.walk(folder, followlinks=True):
+        for name in names:
+            path = os.path.join(parent, name)
+            if os.path.abspath(path) in known:
+                continue
+            suffix = Path(name).suffix or name
+            kind = images if suffix.lower() in IMAGES else others
+            kind[suffix] += 1
+            examples.setdefault(suffix, os.path.relpath(path, folder))
+    found = []
+    for counts, kind, severity in (
+        (images, 'images that nobody reads', NOTE if by_list else LOST),
+        (others, 'other files that nobody reads', NOTE),
+    ):
+        if counts:
+            text = ', '.join(
+                f'{count} {suffix} (such as {examples[suffix]})'
+                for suffix, count in counts.most_common(5)
+            )
+            found.append(Problem(severity, kind, folder, text))
+    return found
+
+
+def check_class_names(classes: Collection[str], folder: str) -> list[Problem]:
+    """Folders that became classes and are none."""
+    junk = [name for name in classes if is_junk(name)]
+    if not junk:
+        return []
+    text = (
+        f'{shorten(junk)} became a class, and moves the labels of those '
+        'behind it: remove the folder'
+    )
+    return [Problem(ERROR, 'folder that is no class', folder, text)]
+
+
+def check_unread_files(
+    leaf: dict, infos: list, classes: Optional[Sequence[str]]
+) -> list[Problem]:
+    """Files beside those that a data set of images reads."""
+    read = [info['img_path'] for info in infos]
+    folder = os.path.commonpath([os.path.dirname(path) for path in read])
+    by_class = isinstance(infos[0].get('gt_label'), int)
+    by_list = bool(leaf.get('ann_file'))
+    found = []
+    if by_class and not by_list:
+        prefix = leaf.get('data_prefix') or ''
+        if isinstance(prefix, dict):
+            prefix = prefix.get('img_path', '')
+        folder = os.path.join(leaf.get('data_root') or '', prefix)
+        found += check_class_names(classes or (), folder)
+    labels = [i['seg_map_path'] for i in infos if i.get('seg_map_path')]
+    found += check_unread(folder, [*read, *labels], by_list)
+    if labels:
+        theirs = os.path.commonpath([os.path.dirname(p) for p in labels])
+        if theirs != folder:
+            found += check_unread(theirs, labels, by_list)
+    return found

@@ -1,0 +1,114 @@
+"""Pascal VOC's xml files: what mmdet would trip over or never see."""
+
+import math
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+from ..utils.text import shorten
+from .report import ERROR, LOST, NOTE, Problem
+
+
+def check_voc(
+    root: str,
+    ann_file: str,
+    sub_folder: str,
+    classes: Sequence[str],
+    evaluates: bool,
+) -> list[Problem]:
+    """Look at every object of the images that a list names.
+
+    Args:
+        root (str): Folder that the xml folder lies in.
+        ann_file (str): Text file with the images' names, a line each.
+        sub_folder (str): Folder of the xml files in ``root``.
+        classes (Sequence[str]): Those of the config.
+        evaluates (bool): Whether results are measured on it.
+    """
+    try:
+        names = Path(ann_file).read_text(encoding='utf-8-sig').split()
+    except (OSError, ValueError) as error:
+        kind = 'missing annotation file'
+        return [Problem(ERROR, kind, ann_file, str(error))]
+    found: list[Problem] = []
+    objects: Counter[str] = Counter()
+    for name in names:
+        path = os.path.join(root, sub_folder, f'{name}.xml')
+        found += _check_file(path, classes, objects)
+    unknown = {k: n for k, n in objects.items() if k not in classes}
+    if unknown:
+        text = (
+            f'{shorten([f"{k!r} ({n})" for k, n in unknown.items()])} are not '
+            'among the classes of the config'
+        )
+        kind = 'category that the config has not'
+        found.append(Problem(LOST, kind, ann_file, text))
+    severity = NOTE if evaluates else LOST
+    found += [
+        Problem(
+            severity, 'class without objects', ann_file, f'{c!r} has no object'
+        )
+        for c in classes
+        if not objects[c]
+    ]
+    return found
+
+
+def _check_file(path, classes, objects):
+    if not os.path.isfile(path):
+        return [Problem(ERROR, 'missing annotation file', path)]
+    try:
+        tree = ElementTree.parse(path).getroot()
+    except (ElementTree.ParseError, OSError, ValueError) as error:
+        text = f'is no xml that can be read: {error}'
+        return [Problem(ERROR, 'damaged annotation file', path, text)]
+    width, height = (
+        _number(tree.findtext(f'size/{side}')) for side in ('width', 'height')
+    )
+    found = []
+    for number, thing in enumerate(tree.findall('object'), 1):
+        where = f'{path} object {number}'
+        name = thing.findtext('name')
+        if not name:
+            text = 'an object needs a name'
+            found.append(Problem(ERROR, 'object without name', where, text))
+            continue
+        box = [
+            _number(thing.findtext(f'bndbox/{side}'))
+            for side in ('xmin', 'ymin', 'xmax', 'ymax')
+        ]
+        problem = _check_box(box, width, height, where)
+        found += problem
+        if name not in classes or not any(
+            p.severity in (ERROR, LOST) for p in problem
+        ):
+            objects[name] += 1
+    if not tree.findall('object'):
+        found.append(Problem(NOTE, 'image without objects', path))
+    return found
+
+
+def _number(text):
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def _check_box(box, width, height, where):
+    if not all(map(math.isfinite, box)):
+        text = f'bndbox={box}; VOC has xmin, ymin, xmax, ymax'
+        return [Problem(ERROR, 'box that is none', where, text)]
+    x1, y1, x2, y2 = box
+    if x2 - x1 < 1 or y2 - y1 < 1:
+        text = f'bndbox={box}'
+        return [Problem(LOST, 'degenerate box', where, text)]
+    if x1 >= width or y1 >= height or x2 <= 0 or y2 <= 0:
+        text = f'bndbox={box} in {width:g} x {height:g}'
+        return [Problem(LOST, 'box outside the image', where, text)]
+    if x1 < -1 or y1 < -1 or x2 > width + 1 or y2 > height + 1:
+        text = f'bndbox={box} in {width:g} x {height:g}; transforms clip it'
+        return [Problem(NOTE, 'box beyond the border', where, text)]
+    return []
