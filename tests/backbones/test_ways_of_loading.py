@@ -1,15 +1,19 @@
 """Weights come in the same by every way, and under every name."""
 
+import io
+
 import pytest
 import torch
 from mmdet.models.backbones import ResNetV1d as DetResNetV1d
+from mmengine.logging import MMLogger
 from mmengine.runner import load_checkpoint, Runner
 from mmpretrain.models.backbones import ResNetV1c, ResNetV1d
 from mmseg.models.backbones import ResNetV1c as SegResNetV1c
 from mmseg.models.backbones import ResNetV1d as SegResNetV1d
 from resnets import bridged, images, LN, NARROW, plain, trained, V2
+from torch import nn
 
-from banet import BAResNetV1c, BAResNetV1d
+from banet import BAResNet, BAResNetV1c, BAResNetV1d
 
 
 def init_cfg(model, path, tmp_path):
@@ -124,3 +128,38 @@ def test_fewer_stages_take_their_part_of_the_weights():
     model = bridged(50, num_stages=3, **three)
     report = model.coverage(plain(50).state_dict())
     assert report.loaded == report.expected
+
+
+class Pair(nn.Module):
+    """A detector twice, as wrappers for semi-supervised training hold it."""
+
+    def __init__(self):
+        super().__init__()
+        self.student, self.teacher = nn.Module(), nn.Module()
+        for part in (self.student, self.teacher):
+            part.backbone = BAResNet(18, attention=V2, **NARROW)
+
+
+def test_backbone_that_gets_nothing_beside_its_twin_is_named(tmp_path):
+    state = {f'backbone.{n}': v for n, v in bridged().state_dict().items()}
+    torch.save(dict(state_dict=state), tmp_path / 'x.pth')
+    model = Pair()
+    before = model.student.backbone.conv1.weight.clone()
+    logger = MMLogger.get_instance('twins')
+    lines = io.StringIO()
+    logger.handlers[0].setStream(lines)
+    load_checkpoint(
+        model, str(tmp_path / 'x.pth'), revise_keys=[('^', 'teacher.')]
+    )
+    assert torch.equal(
+        model.teacher.backbone.conv1.weight, state['backbone.conv1.weight']
+    )
+    assert torch.equal(model.student.backbone.conv1.weight, before)
+    assert 'student.backbone gets no weights' in lines.getvalue()
+
+
+def test_weights_that_no_backbone_gets_are_refused_in_both(tmp_path):
+    state = {f'other.{n}': v for n, v in bridged().state_dict().items()}
+    torch.save(dict(state_dict=state), tmp_path / 'x.pth')
+    with pytest.raises(ValueError, match='cannot take these weights'):
+        load_checkpoint(Pair(), str(tmp_path / 'x.pth'))

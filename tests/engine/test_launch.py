@@ -8,6 +8,7 @@ import pytest
 from runs import DET, ROOT, run, tool, written
 
 from banet.engine import launch
+from banet.engine.paths import check_paths
 
 
 def stopped(monkeypatch, name, *args):
@@ -193,13 +194,13 @@ def test_config_is_found_among_the_options(argv, tmp_path, monkeypatch):
     ],
 )
 def test_data_in_a_store_is_not_looked_for(store):
-    launch.check_data(
+    check_paths(
         dict(type='CocoDataset', **store), 'train_dataloader.dataset', 'mmdet'
     )
 
 
 def test_data_set_that_downloads_itself_is_not_looked_for():
-    launch.check_data(
+    check_paths(
         dict(type='CIFAR10', data_root='nowhere/cifar10'),
         'train_dataloader.dataset',
         'mmpretrain',

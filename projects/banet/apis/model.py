@@ -11,7 +11,7 @@ from torch import nn
 
 from ..backbones import BridgedBackbone
 from ..backbones.loading import LoadingMixin
-from ..checkpoint.files import plain, read
+from ..checkpoint.files import plain, read, unwrap, without_prefixes
 from ..utils.errors import CheckpointError
 from ..utils.text import shorten
 from .config import ConfigError
@@ -49,7 +49,9 @@ def load_model(
 
     Args:
         config (Config): Of a classifier, detector or segmentor.
-        path (str | Path): Checkpoint of a training with that config.
+        path (str | Path): Checkpoint of a training with that config, under
+            whatever prefixes, see
+            :func:`banet.checkpoint.files.without_prefixes`.
         trust (bool): Run code in it, if any. Defaults to False.
 
     Returns:
@@ -60,8 +62,11 @@ def load_model(
         CheckpointError: The file is missing, damaged or of another config.
     """
     checkpoint = read(path, trust)
+    try:
+        weights, _ = without_prefixes(unwrap(checkpoint)[0])
+    except CheckpointError as error:
+        raise CheckpointError(f'{path}: {error}') from error
     model = build_model(config)
-    weights = checkpoint.get('state_dict', checkpoint)
     try:
         backbone = getattr(model, 'backbone', None)
         if isinstance(backbone, LoadingMixin):

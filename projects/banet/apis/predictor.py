@@ -8,6 +8,7 @@ from typing import Union
 import cv2
 import mmcv
 import numpy as np
+import PIL.Image
 import torch
 from mmengine.registry import DefaultScope
 from mmengine.structures import BaseDataElement
@@ -15,7 +16,7 @@ from mmengine.structures import BaseDataElement
 from ..data.sources import SourceError
 from .classes import classes_of
 
-Image = Union[str, Path, np.ndarray]
+Image = Union[str, Path, np.ndarray, PIL.Image.Image]
 
 
 class Predictor:
@@ -47,8 +48,9 @@ class Predictor:
         """Predict images.
 
         Args:
-            images (str | Path | ndarray | Sequence): Files, or arrays of
-                (H, W, 3), uint8, BGR; one or many.
+            images (str | Path | ndarray | PIL.Image | Sequence): Files,
+                Pillow's images, or arrays of (H, W, 3), uint8, BGR; one or
+                many.
             batch_size (int): Images at once. Defaults to 1.
             score (float): Boxes of less are left out; detection only.
                 Defaults to 0.3.
@@ -67,7 +69,7 @@ class Predictor:
         Raises:
             SourceError: An image cannot be read, or is no such array.
         """
-        if isinstance(images, (str, Path, np.ndarray)):
+        if isinstance(images, (str, Path, np.ndarray, PIL.Image.Image)):
             images = [images]
         samples = self.samples(map(read_image, images), batch_size)
         return [self.result(sample, score) for sample in samples]
@@ -173,6 +175,8 @@ def _batch(inputs):
 def read_image(image: Image) -> np.ndarray:
     """Read an image as (H, W, 3), uint8, BGR; arrays are only checked.
 
+    Pillow's images, of any mode, are turned into that form.
+
     Raises:
         SourceError: It cannot be read, or has another shape or type.
     """
@@ -183,6 +187,10 @@ def read_image(image: Image) -> np.ndarray:
                 'cannot be predicted: pass (H, W, 3), uint8, BGR.'
             )
         return image
+    if isinstance(image, PIL.Image.Image):
+        return np.ascontiguousarray(
+            np.asarray(image.convert('RGB'))[..., ::-1]
+        )
     try:
         pixels = mmcv.imread(str(image))
     except (OSError, cv2.error) as error:

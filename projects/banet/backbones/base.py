@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Optional, Union
 
 from mmcv.cnn import fuse_conv_bn
@@ -126,6 +126,36 @@ class BridgedBackbone(LoadingMixin):
         for parent, name, block in blocks:
             parent._modules[name] = block
             block.switch_to_deploy()
+
+    def get_layer_depth(
+        self, param_name: str, prefix: str = ''
+    ) -> tuple[int, int]:
+        """Depth of a parameter, for layer-wise decay of the learning rate.
+
+        Where upstream knows the network, its own; else the stem has depth 0,
+        and every block, with its attention, is one layer.
+
+        Args:
+            param_name (str): Name in the whole model.
+            prefix (str): Of the backbone in it. Defaults to none.
+
+        Returns:
+            tuple: The depth, and the number of depths, the head's included.
+        """
+        upstream = getattr(super(), 'get_layer_depth', None)
+        if upstream is not None:
+            with suppress(NotImplementedError):  # ResNet-18, -34
+                return upstream(param_name, prefix)
+        depths, depth = {}, 0
+        blocks = [f'{name}.' for name, _ in self.blocks()]
+        for name, _ in self.named_parameters():
+            if depth < len(blocks) and name.startswith(blocks[depth]):
+                depth += 1
+            depths[name] = depth
+        last = len(blocks) + 1
+        if not param_name.startswith(prefix):
+            return last, last + 1
+        return depths.get(param_name[len(prefix) :], last), last + 1
 
     def train(self, mode: bool = True):
         """Set the mode; unlike upstream's, return the module itself.

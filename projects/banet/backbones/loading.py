@@ -5,21 +5,18 @@ for every module and every way that weights can come in.
 """
 
 import logging
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import FrameType
-from typing import Optional
 
 import torch
 from mmengine.logging import print_log
-from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 
 from ..bridge.block import BridgeMixin
 from ..bridge.warm_start import clean_name, holds_attention, tensors_of
 from ..utils.errors import BanetError
 from ..utils.text import shorten
+from .loaders import all_names, is_for_a_twin, takes_parts
 from .mismatch import (
     expected_names,
     find_problem,
@@ -149,6 +146,16 @@ class LoadingMixin(nn.Module):
         for name, tensor in tensors_of(self).items():
             if state_dict.get(prefix + name) is tensor:
                 del state_dict[prefix + name]
+        if not takes_parts() and is_for_a_twin(all_names(state_dict), prefix):
+            print_log(
+                f'{prefix[:-1]} gets no weights: they are those of another '
+                'backbone of this model. Load them under both names, or copy '
+                'them, if both shall start from them.',
+                logger='current',
+                level=logging.WARNING,
+            )
+            super()._load_from_state_dict(state_dict, prefix, *args)
+            return
         self._rename(state_dict, prefix)
         if not takes_parts():
             self._refuse(state_dict, prefix)
@@ -244,23 +251,6 @@ class LoadingMixin(nn.Module):
                 n for n in own if n in found and not _is_finite(found[n])
             ),
         )
-
-
-def takes_parts() -> bool:
-    """Whether who loads asked for ``strict=False`` by PyTorch's own method.
-
-    Its contract is to load what is there and to return the missing names.
-    mmengine's loader (``init_cfg``, ``load_from``, ``load_checkpoint``) means
-    whole backbones and would only print what does not fit.
-    """
-    frame: Optional[FrameType] = sys._getframe(1)
-    while frame is not None:
-        if frame.f_code is nn.Module.load_state_dict.__code__:
-            return not frame.f_locals['strict']
-        if frame.f_code is load_state_dict.__code__:
-            return False
-        frame = frame.f_back
-    return False
 
 
 def _below(state_dict, prefix):

@@ -18,8 +18,16 @@ from ..utils.errors import CheckpointError
 from ..utils.files import check_target
 from ..utils.text import shorten
 from ..version import __version__
-from .files import plain, read, sha256, unwrap, write
+from .files import (
+    plain,
+    read,
+    sha256,
+    unwrap,
+    without_prefixes,
+    write,
+)
 from .formats import Checkpoint, open_checkpoint
+from .locate import locate
 
 # Names that torchvision's ResNets and the authors' code have.
 TORCHVISION = re.compile(
@@ -159,7 +167,7 @@ def convert(
     target = Path(target)
     check_target(target, force or publish)
     checkpoint = open_checkpoint(source, trust, ema)
-    if target.exists() and target.samefile(source):
+    if target.exists() and target.samefile(locate(source)):
         raise CheckpointError(
             f'{target} is both source and target: name another target.'
         )
@@ -169,7 +177,7 @@ def convert(
             **checkpoint.meta,
             **checkpoint.info,
             'source': Path(source).name,
-            'sha256': sha256(source),
+            'sha256': sha256(locate(source)),
             'format': checkpoint.format,
             'network': chosen.network,
             'depth': chosen.depth,
@@ -222,12 +230,10 @@ def load_weights(
 
 def _bare(raw):
     """The backbone's weights in a file, without wrappers and prefixes."""
-    found, _, _ = unwrap(raw)
-    for prefix in ('module.', 'backbone.'):
-        below = {
-            name.removeprefix(prefix): value
-            for name, value in found.items()
-            if name.startswith(prefix)
-        }
-        found = below or found
-    return found
+    found, _ = without_prefixes(unwrap(raw)[0])
+    below = {
+        name.removeprefix('backbone.'): value
+        for name, value in found.items()
+        if name.startswith('backbone.')
+    }
+    return below or found

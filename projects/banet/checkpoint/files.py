@@ -15,13 +15,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..bridge.warm_start import WRAPPED
 from ..utils.errors import CheckpointError
 from ..utils.files import check_target, put_whole
 from ..utils.text import shorten
+from .locate import locate
 
 # What wraps the weights in a file; the last ones are means over the training.
 WRAPPERS = ('state_dict', 'model', 'model_state_dict')
 EMA_WRAPPERS = ('state_dict_ema', 'model_ema')
+EMA_HOOK = 'ema_state_dict'  # beside the average, which is the state_dict
+# What other programs put before all names of a model, and within names.
+PREFIXES = 'module.', 'model.', 'net.', 'network.', '_forward_module.'
+WITHIN = '_orig_mod.', *WRAPPED
 
 
 class Inert:
@@ -90,7 +96,8 @@ def read(path: Union[str, Path], trust: bool = False) -> Any:
     """Read a checkpoint to the CPU.
 
     Args:
-        path (str | Path): File of torch.save, or ``.safetensors``.
+        path (str | Path): File of torch.save, or ``.safetensors``; or where
+            to fetch one, see :func:`banet.checkpoint.locate.locate`.
         trust (bool): Also run the code that a pickle may contain; only for
             files whose source you trust. Defaults to False.
 
@@ -98,9 +105,10 @@ def read(path: Union[str, Path], trust: bool = False) -> Any:
         CheckpointError: It is missing, damaged, something else, or holds
             objects that only code could restore.
     """
+    path = locate(path)
     check_file(path)
     try:
-        if Path(path).suffix == '.safetensors':
+        if path.suffix == '.safetensors':
             return _read_safetensors(path)
         # torch < 2.6 cannot replace classes: there such files need trust.
         inert = (
@@ -243,10 +251,19 @@ def unwrap(
     wrapper = next((w for w in order if isinstance(raw.get(w), dict)), None)
     if ema and wrapper not in EMA_WRAPPERS:
         raise CheckpointError(
-            f'there is no moving average in it ({", ".join(EMA_WRAPPERS)}): '
-            'leave --ema out.'
+            "it was written with mmengine's EMAHook, whose average is the "
+            f'state_dict itself ({EMA_HOOK} are the last weights): leave '
+            '--ema out.'
+            if EMA_HOOK in raw
+            else 'there is no moving average in it '
+            f'({", ".join(EMA_WRAPPERS)}): leave --ema out.'
         )
     inner = raw[wrapper] if wrapper else raw
+    # One wrapper may stand in another.
+    while deeper := next(
+        (w for w in WRAPPERS if isinstance(inner.get(w), dict)), None
+    ):
+        inner = inner[deeper]
     found = {
         str(n): v for n, v in inner.items() if isinstance(v, torch.Tensor)
     }
@@ -257,6 +274,31 @@ def unwrap(
         )
     beside = [str(n) for n in raw if n not in (wrapper, 'meta')]
     return found, wrapper, tuple(beside) if wrapper else ()
+
+
+def without_prefixes(
+    found: dict[str, Tensor],
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Weights under the model's own names, whatever wrapped the model.
+
+    Parallel and compiled models, trainers' attributes: each leaves its mark
+    in front of all names, or within them; in any order, more than once.
+
+    Returns:
+        tuple: The weights, and the prefixes that were taken off.
+    """
+    taken: list[str] = []
+    for part in WITHIN:
+        if any(part in name for name in found):
+            found = {n.replace(part, ''): v for n, v in found.items()}
+            taken.append(part)
+    while prefix := next(
+        (p for p in PREFIXES if found and all(n.startswith(p) for n in found)),
+        None,
+    ):
+        found = {n.removeprefix(prefix): v for n, v in found.items()}
+        taken.append(prefix)
+    return found, tuple(taken)
 
 
 def information(raw: dict) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ..backbones import names
 from ..backbones.mismatch import is_folded
 from ..utils.errors import CheckpointError
 from ..utils.text import shorten
-from .files import information, read, unwrap
+from .files import information, read, unwrap, without_prefixes
 
 # (bottleneck, blocks per stage) -> depth
 DEPTHS: dict[tuple[bool, tuple[int, ...]], int] = {
@@ -192,9 +192,7 @@ def recognise(raw: Any, ema: bool = False) -> Checkpoint:
         CheckpointError: There is none, or one that lacks convs.
     """
     found, wrapper, dropped = unwrap(raw, ema)
-    module = all(name.startswith('module.') for name in found)
-    if module:
-        found = {n.removeprefix('module.'): v for n, v in found.items()}
+    found, taken = without_prefixes(found)
     probe = 'layer1.0.conv1.weight'
     prefix = next(
         (
@@ -215,7 +213,9 @@ def recognise(raw: Any, ema: bool = False) -> Checkpoint:
         if n.startswith(prefix)
         and re.match(r'(conv1|[bg]n1|stem|layer\d)\.', n.removeprefix(prefix))
     }
-    head = 'fc.' if not prefix else 'head.fc.'
+    # Beside the backbone, in it as in torchvision's, or in a head.
+    heads = f'{prefix}fc.', 'head.fc.', 'fc.'
+    head = next((h for h in heads if f'{h}weight' in found), heads[0])
     classifier = {
         n.removeprefix(head): v
         for n, v in found.items()
@@ -229,7 +229,7 @@ def recognise(raw: Any, ema: bool = False) -> Checkpoint:
     }
     raw = raw if wrapper else {}
     info, meta = information(raw), raw.get('meta')
-    source = [f'{w!r}' for w in (wrapper, 'module.' if module else '') if w]
+    source = [f'{w!r}' for w in (wrapper, *taken) if w]
     return Checkpoint(
         backbone=_ours(inner),
         classifier=classifier,

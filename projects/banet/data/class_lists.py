@@ -63,22 +63,24 @@ def read_list(path: Path) -> tuple[list[str], list[Colour]]:
     return names, colours
 
 
-def _from_line(line):
-    *words, r, g, b = ['', '', '', *line.replace(',', ' ').split()]
-    if all(word.isdigit() for word in (r, g, b)):
-        return ' '.join(filter(None, words)), (int(r), int(g), int(b))
+def _from_line(line: str) -> tuple[str, Optional[Colour]]:
+    words = line.replace(',', ' ').split()
+    numbers = words[-3:]
+    if len(words) > 3 and all(word.isdigit() for word in numbers):
+        r, g, b = map(int, numbers)
+        return ' '.join(words[:-3]), (r, g, b)
     return line, None
 
 
-def _from_labelmap(line):
+def _from_labelmap(line: str) -> tuple[str, Optional[Colour]]:
     name, colour, *_ = line.split(':')
     values = colour.split(',')
     if len(values) == 3 and all(v.strip().isdigit() for v in values):
-        return name, tuple(int(v) for v in values)
+        return name, (int(values[0]), int(values[1]), int(values[2]))
     return name, None
 
 
-def _from_csv(lines):
+def _from_csv(lines: list[str]) -> list[tuple[str, Optional[Colour]]]:
     rows = [[cell.strip() for cell in row] for row in csv.reader(lines)]
     rows = [row for row in rows if len(row) > 1 and row[0].isdigit()]
     values = [int(row[0]) for row in rows]

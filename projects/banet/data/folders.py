@@ -1,36 +1,17 @@
 """Folders of images: one per class, or images beside their labels."""
 
-import os
 from collections import Counter
 from pathlib import Path
 
+from ..utils.files import files_below
 from .images import IMAGES
 from .report import ERROR, Problem
 from .unread import is_junk
 
 
-def images_in(folder: Path) -> list[Path]:
-    """The images right in a folder, in order."""
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGES)
-
-
-def files_below(folder: Path, end: str) -> list[Path]:
-    """All files below a folder whose names have that end, in order."""
-    return sorted(
-        Path(parent, name)
-        for parent, _, names in os.walk(folder, followlinks=True)
-        for name in names
-        if name.endswith(end)
-    )
-
-
 def images_below(folder: Path) -> list[Path]:
     """The images in a folder and its sub-folders, in order."""
-    return [
-        path
-        for path in files_below(folder, '')
-        if path.suffix.lower() in IMAGES
-    ]
+    return sorted(p for p in files_below(folder) if p.suffix.lower() in IMAGES)
 
 
 def class_folders(folder: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from ..utils.text import shorten
-from .folders import check_suffix, images_in
+from .folders import check_suffix, images_below
 from .report import ERROR, Problem
 
 
@@ -56,7 +56,7 @@ def find_ends(
         stems = [name[: -len(end)] for name in names]
         fitting = _label_ends(stems, theirs)
         if label_end is not None:
-            fitting = {label_end: fitting.get(label_end, 0)}
+            fitting = Counter({label_end: fitting[label_end]})
         whole = [e for e, count in fitting.items() if count == len(stems)]
         if len(whole) > 1:
             text = (
@@ -81,11 +81,7 @@ def find_ends(
 
 def _below(folder):
     """Names of all images below, relative to the folder, in order."""
-    return sorted(
-        os.path.relpath(path, folder)
-        for parent, _, _ in os.walk(folder, followlinks=True)
-        for path in images_in(Path(parent))
-    )
+    return [os.path.relpath(path, folder) for path in images_below(folder)]
 
 
 def _apart(names, label_end):

@@ -11,6 +11,7 @@ import mmcv
 import numpy as np
 
 from ..utils.errors import BanetError
+from ..utils.files import files_below
 from .images import check_file, IMAGES
 from .report import ERROR
 
@@ -132,7 +133,7 @@ def open_source(text: Union[str, Path]) -> Union[Images, Video]:
     root: Optional[Path]
     found: Iterable[Path]
     if path.is_dir():
-        root, found = path, path.rglob('*')
+        root, found = path, files_below(path)
     else:
         found = map(Path, glob.glob(str(text), recursive=True))
         root = None

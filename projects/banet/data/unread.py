@@ -3,9 +3,9 @@
 import os
 from collections import Counter
 from collections.abc import Collection, Sequence
-from pathlib import Path
 from typing import Optional
 
+from ..utils.files import files_below
 from ..utils.text import shorten
 from .images import IMAGES
 from .report import ERROR, LOST, NOTE, Problem
@@ -34,15 +34,13 @@ def check_unread(
     images: Counter[str] = Counter()
     others: Counter[str] = Counter()
     examples: dict[str, str] = {}
-    for parent, _, names in os.walk(folder, followlinks=True):
-        for name in names:
-            path = os.path.join(parent, name)
-            if os.path.abspath(path) in known:
-                continue
-            suffix = Path(name).suffix or name
-            kind = images if suffix.lower() in IMAGES else others
-            kind[suffix] += 1
-            examples.setdefault(suffix, os.path.relpath(path, folder))
+    for path in files_below(folder):
+        if os.path.abspath(path) in known:
+            continue
+        suffix = path.suffix or path.name
+        counts = images if suffix.lower() in IMAGES else others
+        counts[suffix] += 1
+        examples.setdefault(suffix, os.path.relpath(path, folder))
     found = []
     for counts, kind, severity in (
         (images, 'images that nobody reads', NOTE if by_list else LOST),

@@ -9,19 +9,19 @@ import os
 import runpy
 import sys
 from importlib.util import find_spec
-from inspect import signature
 from pathlib import Path
 
 import torch.distributed
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.registry import DATASETS
 
 from ..apis.config import CONFIG_SUFFIXES, ConfigError, load_config, SCOPES
 from ..apis.model import build_model
 from ..checkpoint.files import check_file
 from ..utils.compat import PIP
 from ..utils.errors import CheckpointError
+from .paths import check_paths, LaunchError
+from .silent import check_heads, check_silent
 from .workdir import (
     check_owner,
     check_space,
@@ -34,10 +34,6 @@ from .workdir import (
 
 # Where launchers that are not torchrun say which process this is.
 RANKS = dict(slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
-
-
-class LaunchError(ConfigError):
-    """What stands in the way of a run, with its remedy."""
 
 
 def main(tool: str) -> None:
@@ -59,6 +55,7 @@ def main(tool: str) -> None:
         check(config, args)
         if tool == 'train.py':
             prepare_work_dir(config, args)
+            keep_start(config, args)
         if args.launcher == 'pytorch' and get_device() == 'cpu':
             start_gloo(config)
     except (ConfigError, WorkDirError) as error:
@@ -72,8 +69,13 @@ def find_config(argv: list) -> str:
     Raises:
         LaunchError: There is none.
     """
-    words = [w for w in argv if not w.startswith('-') and '=' not in w]
-    named = [w for w in words if w.endswith(CONFIG_SUFFIXES)]
+    words = [w for w in argv if not w.startswith('-')]
+    named = [
+        w
+        for w in words
+        if w.endswith(CONFIG_SUFFIXES) and ('=' not in w or os.path.isfile(w))
+    ]
+    words = [w for w in words if '=' not in w]
     if named:
         # An existing file first: --out results.json may stand before it.
         return min(named, key=lambda word: not os.path.isfile(word))
@@ -129,6 +131,7 @@ def check(config: Config, args) -> None:
     """
     if args.launcher == 'pytorch' and get_device() == 'cpu':
         check_cpu_launch(config)
+    check_silent(config, args)
     splits: tuple[str, ...]
     if hasattr(args, 'checkpoint'):  # test.py
         checkpoint, splits = args.checkpoint, ('test',)
@@ -140,11 +143,13 @@ def check(config: Config, args) -> None:
             splits += ('val',)
     if checkpoint and checkpoint != 'auto':  # 'auto': upstream finds it
         check_checkpoint(checkpoint)
+    if checkpoint and hasattr(args, 'checkpoint'):
+        check_heads(config, checkpoint)
     for split in splits:
         loader = config.get(f'{split}_dataloader')
         if loader:
             key = f'{split}_dataloader.dataset'
-            check_data(loader.dataset, key, config.default_scope)
+            check_paths(loader.dataset, key, config.default_scope)
     check_work_dir(find_work_dir(config, args))
     if not hasattr(args, 'checkpoint'):  # train.py
         check_owner(find_work_dir(config, args), args.config)
@@ -195,6 +200,26 @@ def prepare_work_dir(config: Config, args) -> None:
         )
 
 
+def keep_start(config: Config, args) -> None:
+    """Let --resume in an empty work dir start from the config's load_from.
+
+    Upstream drops load_from for it, and would train from scratch.
+    """
+    start = config.get('load_from')
+    path = find_work_dir(config, args)
+    if args.resume != 'auto' or not start:
+        return
+    if Path(path, 'last_checkpoint').exists():
+        return
+    for word in [w for w in sys.argv if w.partition('=')[0] == '--resume']:
+        sys.argv.remove(word)
+    print(
+        f'train.py: nothing to resume in {path} yet: the training starts '
+        f'from load_from={start}.',
+        file=sys.stderr,
+    )
+
+
 def check_cpu_launch(config: Config) -> None:
     """Raise LaunchError if processes on the CPU cannot train together."""
     if 'RANK' not in os.environ:
@@ -237,27 +262,3 @@ def check_checkpoint(path: str) -> None:
         check_file(path)
     except CheckpointError as error:
         raise LaunchError(str(error)) from error
-
-
-def check_data(dataset: dict, key: str, scope: str) -> None:
-    """Raise LaunchError if a ``data_root`` in ``dataset`` is not there."""
-    for name in ('dataset', 'datasets'):  # wrappers
-        inner = dataset.get(name)
-        if isinstance(inner, dict):
-            check_data(inner, f'{key}.{name}', scope)
-        elif isinstance(inner, list):
-            for i, child in enumerate(inner):
-                check_data(child, f'{key}.{name}.{i}', scope)
-    root = dataset.get('data_root')
-    if not root or os.path.isdir(root):
-        return
-    if '://' in root or dataset.get('backend_args'):
-        return  # in a store, the second under a local name
-    with DATASETS.switch_scope_and_registry(scope) as registry:
-        cls = registry.get(dataset['type'])
-    if cls is None or 'download' in signature(cls).parameters:
-        return  # unknown, upstream says so; or CIFAR10, which makes its root
-    raise LaunchError(
-        f'{key}.data_root={root} does not exist (looked in {os.getcwd()}). '
-        f'Put the data there, or add --cfg-options {key}.data_root=PATH.'
-    )

@@ -1,12 +1,13 @@
 """Segmentation: folders of images and label PNGs, and a list of classes."""
 
 import copy
+from itertools import islice
 from pathlib import Path
 
 from ..data.class_lists import ClassListError, find_list, read_list
-from ..data.folders import files_below
 from ..data.labels import check_label, Labels
 from ..data.layouts import Ends, find_ends
+from ..utils.files import files_below
 from .checks import check_folder, NewConfigError, refuse
 
 LOOKED_AT = 50  # label images; tools/check_data.py reads all
@@ -31,19 +32,21 @@ def read_classes(path, *folders: Path):
 
 
 def ends_of(
-    images: Path, labels: Path, classes: list[str], args, option: str
+    folders: tuple[Path, Path], classes: list[str], args, option: str
 ) -> Ends:
-    """Ends of the names of images and labels, which must belong together.
+    """Ends of the names in both folders, which must belong together.
 
     Raises:
         NewConfigError: An image has no label, or a label no class.
     """
+    images, labels = folders
     ends, problems = find_ends(images, labels, args.label_suffix)
     refuse(problems, option)
     assert ends is not None  # or a problem has been refused
     seen, where = Labels(), option.replace('data', 'labels')
     wrong = []
-    for file in files_below(labels, ends.label)[:LOOKED_AT]:
+    files = (f for f in files_below(labels) if f.name.endswith(ends.label))
+    for file in islice(files, LOOKED_AT):
         problems, pixels = check_label(str(file), None, len(classes), {})
         wrong += problems
         seen.add(pixels)
@@ -58,11 +61,11 @@ def data_of(args, base) -> tuple[list[str], dict]:
     """Classes, and what the config says of the data."""
     train = _folders(args.data, args.labels, '--data')
     classes, colours = read_classes(args.classes, *train)
-    ends = ends_of(*train, classes, args, '--data')
+    ends = ends_of(train, classes, args, '--data')
     val = train
     if args.val_data:
         val = _folders(args.val_data, args.val_labels, '--val-data')
-        if ends != ends_of(*val, classes, args, '--val-data'):
+        if ends != ends_of(val, classes, args, '--val-data'):
             raise NewConfigError(
                 'images and labels of training and validation must have the '
                 'same suffixes.'

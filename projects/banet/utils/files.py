@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Union
@@ -42,6 +43,22 @@ def open_folder(path: Union[str, Path]) -> None:
     os.makedirs(path, exist_ok=True)
     with tempfile.TemporaryFile(dir=path):
         pass
+
+
+def files_below(folder: Union[str, Path]) -> Iterator[Path]:
+    """All files in a folder and its sub-folders, links followed, none twice.
+
+    Links that lead back to a folder above are left out.
+    """
+    seen = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        folders.sort()
+        place = os.path.realpath(parent)
+        if place in seen:
+            folders.clear()
+            continue
+        seen.add(place)
+        yield from (Path(parent, name) for name in sorted(names))
 
 
 def put_whole(data: bytes, path: Union[str, Path]) -> None:

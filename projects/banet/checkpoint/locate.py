@@ -1,0 +1,55 @@
+"""Checkpoints that lie elsewhere: ``torchvision://`` and ``http(s)://``."""
+
+import os
+from pathlib import Path
+from typing import Union
+
+import torch
+from mmengine.runner.checkpoint import get_torchvision_models
+
+from ..utils.errors import CheckpointError
+from ..utils.text import shorten
+
+TORCHVISION = 'torchvision://'
+
+
+def locate(path: Union[str, Path]) -> Path:
+    """A file on this machine: ``path`` itself, or what was fetched from it.
+
+    Fetched files are kept where PyTorch keeps its own, and taken from there
+    the next time. They are read as any other file is, without running code.
+
+    Args:
+        path (str | Path): A file, ``http://...``, ``https://...``, or
+            ``torchvision://NAME`` as in an ``init_cfg``.
+
+    Raises:
+        CheckpointError: Unknown name or scheme, or it cannot be fetched.
+    """
+    text = str(path)
+    if '://' not in text:
+        return Path(path)
+    if text.startswith(TORCHVISION):
+        name, known = text.removeprefix(TORCHVISION), get_torchvision_models()
+        if name not in known:
+            near = [n for n in known if n.startswith(name[:6])]
+            raise CheckpointError(
+                f'{text} is unknown; near it are {shorten(near) or "none"}.'
+            )
+        text = known[name]
+    if not text.startswith(('http://', 'https://')):
+        raise CheckpointError(
+            f'{text} cannot be fetched: name a file, torchvision://, http:// '
+            'or https://.'
+        )
+    folder = Path(torch.hub.get_dir(), 'checkpoints')
+    file = folder / os.path.basename(text.partition('?')[0])
+    if not file.is_file():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(text, str(file), progress=False)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise CheckpointError(
+                f'{text} cannot be fetched: {error}.'
+            ) from error
+    return file

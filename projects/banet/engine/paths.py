@@ -1,0 +1,89 @@
+"""Is everything there that a data set's config names?"""
+
+import os
+from inspect import signature
+from pathlib import Path
+from typing import Any, Optional
+
+from mmengine.registry import DATASETS
+from mmengine.utils import is_abs
+
+from ..apis.config import ConfigError
+
+
+class LaunchError(ConfigError):
+    """What stands in the way of a run, with its remedy."""
+
+
+def check_paths(dataset: dict, key: str, scope: str) -> None:
+    """Raise LaunchError if a path that a data set names is not there.
+
+    Its ``data_root``, ``ann_file``, each ``data_prefix``, and ``indices``
+    beyond the lines of a list; also within wrappers.
+
+    Args:
+        dataset (dict): Config of the data set.
+        key (str): Where it stands in the config.
+        scope (str): The config's ``default_scope``.
+    """
+    for name in ('dataset', 'datasets'):  # wrappers
+        inner = dataset.get(name)
+        if isinstance(inner, dict):
+            check_paths(inner, f'{key}.{name}', scope)
+        elif isinstance(inner, (list, tuple)):
+            for i, child in enumerate(inner):
+                check_paths(child, f'{key}.{name}.{i}', scope)
+    if dataset.get('dataset') or dataset.get('datasets'):
+        return
+    if dataset.get('backend_args') or not _reads_files(dataset, scope):
+        return
+    root = dataset.get('data_root') or ''
+    if '://' in root:
+        return
+    if root and not os.path.isdir(root):
+        raise _missing(f'{key}.data_root', root, root)
+    named: dict[str, Any] = {'ann_file': dataset.get('ann_file')}
+    prefix = dataset.get('data_prefix')
+    prefixes = prefix if isinstance(prefix, dict) else {'': prefix}
+    for name, value in prefixes.items():
+        named[f'data_prefix.{name}'.rstrip('.')] = value
+    for name, value in named.items():
+        if not isinstance(value, str) or not value or '://' in value:
+            continue
+        path = value if is_abs(value) else os.path.join(root, value)
+        if not os.path.exists(path):
+            raise _missing(f'{key}.{name}', value, path)
+    _check_indices(dataset, key, root)
+
+
+def _missing(key, value, path):
+    home = ' (nothing expands the ~ in a config)' if '~' in path else ''
+    return LaunchError(
+        f'{key}={value} does not exist (looked in '
+        f'{os.path.dirname(path) or "."} from {os.getcwd()}{home}). '
+        f'Put the data there, or add --cfg-options {key}=PATH.'
+    )
+
+
+def _reads_files(dataset, scope):
+    """Whether its class is known and fetches nothing by itself."""
+    kind: Optional[type] = dataset.get('type')
+    if isinstance(kind, str):
+        with DATASETS.switch_scope_and_registry(scope) as registry:
+            kind = registry.get(kind)
+    # An unknown one: upstream says so. CIFAR10 makes its own root.
+    return kind is not None and 'download' not in signature(kind).parameters
+
+
+def _check_indices(dataset, key, root):
+    """``indices`` beyond a list's lines stop with an IndexError upstream."""
+    indices, file = dataset.get('indices'), dataset.get('ann_file') or ''
+    path = file if is_abs(file) else os.path.join(root, file)
+    if not isinstance(indices, int) or not path.endswith('.txt'):
+        return
+    count = len(Path(path).read_text().splitlines())
+    if abs(indices) > count:
+        raise LaunchError(
+            f'{key}.indices={indices}, but {path} has {count} lines: use at '
+            f'most {count}.'
+        )

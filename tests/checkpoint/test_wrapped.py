@@ -1,0 +1,173 @@
+"""Whatever wrapped a model when it was saved, every tool finds its weights."""
+
+import http.server
+import itertools
+import threading
+from functools import partial
+
+import pytest
+import torch
+from checkpoint_files import classifier
+from resnets import bridged
+from runs import TASKS
+from torch import nn
+
+import banet
+from banet import BAResNet, CheckpointError, load_weights
+from banet.apis.config import load_config
+from banet.apis.model import load_model
+from banet.checkpoint.convert import convert
+from banet.checkpoint.files import without_prefixes
+from banet.checkpoint.formats import open_checkpoint
+
+MARKS = 'module.', '_orig_mod.', 'model.', 'net.'
+PREFIXES = [
+    ''.join(marks)
+    for count in (1, 2, 3)
+    for marks in itertools.permutations(MARKS, count)
+]
+
+
+@pytest.fixture(scope='module')
+def whole(checkpoints):
+    """The state dict of a whole classifier."""
+    return torch.load(checkpoints['cls'], weights_only=False)['state_dict']
+
+
+@pytest.mark.parametrize('prefix', PREFIXES)
+def test_prefixes_come_off_in_any_order(whole, prefix):
+    found, taken = without_prefixes({prefix + n: v for n, v in whole.items()})
+    assert list(found) == list(whole)
+    assert sorted(taken) == sorted(f'{p}.' for p in prefix[:-1].split('.'))
+
+
+def test_name_of_a_part_is_no_prefix():
+    """Only what stands before all names is taken off, or within any."""
+    found = {'model.a': 1, 'fc.b': 2, 'layer1._orig_mod.c': 3}
+    assert without_prefixes(found)[0] == {
+        'model.a': 1,
+        'fc.b': 2,
+        'layer1.c': 3,
+    }
+
+
+WRAPPINGS = {
+    'parallel and compiled': lambda s: {
+        f'module._orig_mod.{n}': v for n, v in s.items()
+    },
+    'a block compiled': lambda s: {
+        n.replace('layer1.0.', 'layer1.0._orig_mod.'): v for n, v in s.items()
+    },
+    'model in model': lambda s: {'model': {'state_dict': s}},
+    'Lightning': lambda s: {
+        'pytorch-lightning_version': '2.4',
+        'state_dict': {f'model.{n}': v for n, v in s.items()},
+    },
+    'FSDP': lambda s: {f'_fsdp_wrapped_module.{n}': v for n, v in s.items()},
+    'EMAHook': lambda s: {
+        'state_dict': s,
+        'ema_state_dict': {f'module.{n}': 0 * v for n, v in s.items()},
+    },
+}
+
+
+@pytest.mark.parametrize('name', WRAPPINGS)
+def test_every_reader_takes_it(whole, name, tmp_path):
+    path = tmp_path / 'x.pth'
+    torch.save(WRAPPINGS[name](dict(whole)), path)
+    config = load_config(str(TASKS['cls'][0]))
+    model, _ = load_model(config, path)
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, whole[key]), key
+    report = load_weights(BAResNet(18), path)
+    assert report.loaded == report.expected
+    found, written = convert(path, tmp_path / 'y.pth')
+    assert torch.equal(found.classifier['weight'], whole['head.fc.weight'])
+    assert len(torch.load(written)['state_dict']) == len(whole)
+
+
+@pytest.mark.parametrize('prefix', ['model.', '_orig_mod.', 'module.model.'])
+def test_classifier_is_found_beside_the_backbone(prefix, tmp_path):
+    state = classifier()
+    torch.save({prefix + n: v for n, v in state.items()}, tmp_path / 'x.pth')
+    found = open_checkpoint(tmp_path / 'x.pth')
+    assert torch.equal(found.classifier['weight'], state['fc.weight'])
+
+
+def test_other_families_take_wrapped_files_too(tmp_path):
+    model = banet.BAMobileNetV3('small')
+    state = {
+        f'module.net.backbone.{n}': v for n, v in model.state_dict().items()
+    }
+    torch.save(state, tmp_path / 'x.pth')
+    report = load_weights(banet.BAMobileNetV3('small'), tmp_path / 'x.pth')
+    assert report.loaded == report.expected
+
+
+@pytest.mark.parametrize('reader', ['model', 'weights', 'convert'])
+@pytest.mark.parametrize(
+    'content,kind',
+    [(lambda: [torch.ones(2)], 'list'), (lambda: nn.Linear(2, 2), 'Linear')],
+)
+def test_what_is_no_state_dict_is_named(content, kind, reader, tmp_path):
+    path = tmp_path / 'x.pth'
+    torch.save(content(), path)
+    read = dict(
+        model=lambda: load_model(
+            load_config(str(TASKS['cls'][0])), path, True
+        ),
+        weights=lambda: load_weights(BAResNet(18), path, True),
+        convert=lambda: convert(path, tmp_path / 'y.pth', trust=True),
+    )[reader]
+    with pytest.raises(
+        CheckpointError, match=f'it holds a {kind}, not a dict'
+    ):
+        read()
+
+
+def test_average_of_the_ema_hook_is_said_to_be_the_state_dict(whole, tmp_path):
+    torch.save(WRAPPINGS['EMAHook'](dict(whole)), tmp_path / 'x.pth')
+    with pytest.raises(CheckpointError, match='whose average is the state_di'):
+        convert(tmp_path / 'x.pth', tmp_path / 'y.pth', ema=True)
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A folder behind http://127.0.0.1, which counts what is fetched."""
+    fetched = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            fetched.append(self.path)
+
+    folder = tmp_path / 'served'
+    folder.mkdir()
+    handler = partial(Handler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield folder, f'http://127.0.0.1:{server.server_port}', fetched
+        server.shutdown()
+
+
+def test_addresses_are_fetched_once(server, tmp_path, monkeypatch):
+    folder, address, fetched = server
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'hub'))
+    state = bridged().state_dict()
+    torch.save(state, folder / 'x.pth')
+    kwargs = dict(base_channels=16, stem_channels=16)
+    kwargs['attention'] = dict(type='BridgeAttentionV2', ratio=4)
+    for _ in range(2):
+        model = banet.features(18, weights=f'{address}/x.pth', **kwargs)
+        assert torch.equal(model.conv1.weight, state['conv1.weight'])
+    assert fetched == ['/x.pth']
+    with pytest.raises(CheckpointError, match='gone.pth cannot be fetched'):
+        load_weights(model, f'{address}/gone.pth')
+
+
+def test_unknown_addresses_are_named():
+    for path, message in (
+        ('torchvision://resnet19', 'is unknown; near it are resnet'),
+        ('s3://bucket/x.pth', 'cannot be fetched: name a file'),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            load_weights(BAResNet(18), path)

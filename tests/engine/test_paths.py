@@ -1,0 +1,70 @@
+"""Every path that a data set names is looked for before a training starts."""
+
+import pytest
+from mmdet.datasets import CocoDataset
+from runs import NUCLEI
+
+from banet.engine.paths import check_paths, LaunchError
+
+GOOD = dict(
+    type='CocoDataset',
+    data_root=str(NUCLEI),
+    ann_file='annotations/train.json',
+    data_prefix=dict(img='images/train/'),
+)
+
+
+def wrapped(dataset):
+    return {
+        'none': dataset,
+        'RepeatDataset': dict(type='RepeatDataset', dataset=dataset),
+        'ClassBalancedDataset': dict(
+            type='ClassBalancedDataset', dataset=dataset
+        ),
+        'MultiImageMixDataset': dict(
+            type='MultiImageMixDataset', dataset=dataset
+        ),
+        'ConcatDataset': dict(type='ConcatDataset', datasets=[GOOD, dataset]),
+    }
+
+
+@pytest.mark.parametrize('wrapper', wrapped(None))
+@pytest.mark.parametrize(
+    'change,message',
+    [
+        (dict(data_root='nowhere'), r'data_root=nowhere does not exist'),
+        (dict(ann_file='a/b.json'), r'ann_file=a/b.json does not exist'),
+        (
+            dict(data_prefix=dict(img='pictures')),
+            r'data_prefix.img=pictures does not exist',
+        ),
+        (
+            dict(ann_file='/a/b.json'),
+            r'ann_file=/a/b.json does not exist \(looked in /a from',
+        ),
+        (dict(data_root='~/x'), 'nothing expands the ~ in a config'),
+    ],
+)
+def test_what_is_missing_is_named_in_every_wrapper(change, message, wrapper):
+    check_paths(wrapped(GOOD)[wrapper], 'dataset', 'mmdet')
+    bad = wrapped({**GOOD, **change})[wrapper]
+    with pytest.raises(LaunchError, match=message):
+        check_paths(bad, 'dataset', 'mmdet')
+
+
+def test_class_as_type_is_a_type_too():
+    """As new-style configs have it."""
+    good = {**GOOD, 'type': CocoDataset}
+    check_paths(good, 'dataset', 'mmdet')
+    with pytest.raises(LaunchError, match='ann_file=no.json'):
+        check_paths({**good, 'ann_file': 'no.json'}, 'dataset', 'mmdet')
+
+
+def test_indices_beyond_a_list_are_named(tmp_path):
+    (tmp_path / 'list.txt').write_text('a.png 0\nb.png 1\n')
+    dataset = dict(
+        type='CustomDataset', data_root=str(tmp_path), ann_file='list.txt'
+    )
+    check_paths({**dataset, 'indices': 2}, 'dataset', 'mmpretrain')
+    with pytest.raises(LaunchError, match='indices=3, but .* has 2 lines'):
+        check_paths({**dataset, 'indices': 3}, 'dataset', 'mmpretrain')

@@ -1,0 +1,153 @@
+"""Runs that would silently do another thing stop in one line, or do it."""
+
+import shutil
+import sys
+
+import pytest
+import torch
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope, MODELS
+from runs import DET, ROOT, short_run, TASKS, tool
+
+from banet import BAEfficientNet, BAMobileNetV3, BAResNet
+from banet.engine import launch
+
+
+def stopped(monkeypatch, name, *args):
+    """The line with which ``tools/name args`` stops, run in this process."""
+    monkeypatch.setattr(sys, 'argv', [f'tools/{name}', *map(str, args)])
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit) as stop:
+        launch.main(name)
+    return stop.value.code
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='needs to have no GPU')
+@pytest.mark.parametrize(
+    'options',
+    [['--amp'], ['--cfg-options', 'optim_wrapper.type=AmpOptimWrapper']],
+)
+def test_half_precision_without_a_gpu_is_one_line(
+    options, tmp_path, monkeypatch
+):
+    line = stopped(
+        monkeypatch, 'train.py', DET, '--work-dir', tmp_path, *options
+    )
+    assert 'needs a GPU, and none is visible: leave --amp out' in line
+
+
+def test_augmented_test_of_masks_is_one_line(
+    checkpoints, tmp_path, monkeypatch
+):
+    options = ['--tta', '--work-dir', tmp_path]
+    line = stopped(monkeypatch, 'test.py', DET, checkpoints['det'], *options)
+    assert 'merges boxes and no masks: leave --tta out' in line
+
+
+def test_checkpointing_behind_frozen_stages_names_with_cp(
+    tmp_path, monkeypatch
+):
+    options = [
+        'model.backbone.frozen_stages=1',
+        "activation_checkpointing=['backbone.layer2']",
+    ]
+    line = stopped(
+        monkeypatch,
+        'train.py',
+        DET,
+        *('--work-dir', tmp_path, '--cfg-options', *options),
+    )
+    assert 'model.backbone.with_cp=True instead' in line
+
+
+def test_head_of_another_size_is_not_measured(
+    checkpoints, tmp_path, monkeypatch
+):
+    line = stopped(
+        monkeypatch,
+        'test.py',
+        TASKS['cls'][0],
+        checkpoints['cls'],
+        *('--work-dir', tmp_path, '--cfg-options', 'model.head.num_classes=7'),
+    )
+    assert 'does not fit' in line and 'head.fc.weight' in line
+
+
+@pytest.mark.slow
+def test_resume_in_an_empty_work_dir_keeps_load_from(
+    digits, checkpoints, tmp_path
+):
+    start = tmp_path / 'start.pth'
+    shutil.copy(checkpoints['cls'], start)
+    config, options = short_run('mmpretrain', digits, 1)
+    result = tool(
+        *('train.py', config, '--work-dir', tmp_path / 'run', '--resume'),
+        *(*options, f'load_from={start}'),
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert f'the training starts from load_from={start}' in result.stderr
+    assert f'Load checkpoint from {start}' in result.stdout + result.stderr
+
+
+DECAY = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='SGD', lr=1.0, weight_decay=0.1),
+    constructor='LearningRateDecayOptimWrapperConstructor',
+    paramwise_cfg=dict(layer_decay_rate=0.5),
+)
+
+
+@pytest.mark.parametrize(
+    'backbone',
+    [
+        dict(type='BAResNet', depth=18),
+        dict(type='BAResNet', depth=34),
+        dict(type='BAResNet', depth=50),
+        dict(type='BARegNet', arch='regnetx_400mf'),
+        dict(type='BAMobileNetV3', arch='small'),
+        dict(type='BAEfficientNet', arch='b0'),
+        dict(type='BAConvNeXt', arch='atto'),
+        dict(type='BASwinTransformer', arch='tiny'),
+    ],
+    ids=lambda b: f'{b["type"]}-{b.get("depth", b.get("arch"))}',
+)
+def test_rates_decay_with_the_depth_and_attention_follows_its_block(backbone):
+    init_default_scope('mmpretrain')
+    model = MODELS.build(
+        dict(
+            type='ImageClassifier',
+            backbone=backbone,
+            neck=dict(type='GlobalAveragePooling'),
+            head=dict(type='LinearClsHead', num_classes=3, in_channels=8),
+        )
+    )
+    rates = {}
+    groups = build_optim_wrapper(model, DECAY).optimizer.param_groups
+    own = {id(p): name for name, p in model.named_parameters()}
+    for group in groups:
+        for parameter in group['params']:
+            rates[own[id(parameter)]] = group['lr']
+    assert rates['head.fc.weight'] == max(rates.values()) == 1.0
+    first = next(iter(rates))
+    assert rates[first] == min(rates.values()) < 0.3
+    for name, block in model.backbone.blocks():
+        inner = {
+            rates[f'backbone.{name}.{part}']
+            for part, _ in block.named_parameters()
+        }
+        assert len(inner) == 1, name
+
+
+def test_depths_count_blocks():
+    model = BAResNet(18)
+    assert model.get_layer_depth('backbone.conv1.weight', 'backbone.') == (
+        0,
+        10,
+    )
+    name = 'backbone.layer2.0.attention.generation.weight'
+    assert model.get_layer_depth(name, 'backbone.') == (3, 10)
+    assert model.get_layer_depth('head.fc.bias', 'backbone.') == (9, 10)
+    for model in (BAMobileNetV3('small'), BAEfficientNet('b0')):
+        names = [n for n, _ in model.named_parameters()]
+        depths = [model.get_layer_depth(name)[0] for name in names]
+        assert depths == sorted(depths) and depths[0] == 0
