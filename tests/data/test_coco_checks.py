@@ -76,7 +76,8 @@ def test_bad_annotation_is_named(name, data):
     assert kinds <= found(report, 'error', 'lost')
     # Nothing else is complained of, but for what follows from it.
     assert found(report, 'error', 'lost') - kinds <= {
-        'data set that cannot be built'
+        'data set that cannot be built',
+        'class without objects',
     }
 
 

@@ -245,7 +245,7 @@ def test_what_is_wrong_with_labels_is_named(tmp_path):
         folder.mkdir()
     cv2.imwrite(str(images / 'a.png'), np.zeros((8, 8, 3), np.uint8))
     Image.fromarray(np.full((8, 8), 3, np.uint8)).save(labels / 'a.png')
-    names = tmp_path / 'classes.txt'
+    names = tmp_path / 'names.txt'
     names.write_text('sky\nroad\n')
     seg = dict(
         task='seg', model='upernet', depth='r50',

@@ -127,13 +127,16 @@ def measures_masks(evaluator) -> bool:
 
 def check_annotations(
     leaf: dict, dataset, masks: bool, evaluates: bool
-) -> list[Problem]:
+) -> tuple[list[Problem], list[str]]:
     """Problems of an annotation file as it is, not as upstream filters it.
 
     Args:
         leaf (dict): Config of the data set.
         dataset (Dataset | Exception): What was built of it.
         masks, evaluates: See :func:`banet.data.coco.check_coco`.
+
+    Returns:
+        tuple: The problems, and the images that the file names.
     """
     metainfo = getattr(dataset, 'metainfo', leaf.get('metainfo') or {})
     classes = metainfo.get('classes')
@@ -143,18 +146,25 @@ def check_annotations(
             (leaf.get('data_prefix') or {}).get('sub_data_root', ''),
         )
         folder = leaf.get('ann_subdir', 'Annotations')
-        return check_voc(
-            root, ann_file_of(leaf, dataset), folder, classes or (), evaluates
-        )
+        file = ann_file_of(leaf, dataset)
+        return check_voc(root, file, folder, classes or (), evaluates), []
     if not leaf.get('ann_file') or not is_coco(leaf, dataset):
-        return []
+        return [], []
     path = ann_file_of(leaf, dataset)
     content, found = read_coco(path, bool(leaf.get('test_mode')))
     if content is None:
-        return found
-    return found + check_content(
-        leaf, content, path, classes, masks, evaluates
+        return found, []
+    found += check_content(leaf, content, path, classes, masks, evaluates)
+    return found, images_of(leaf, content)
+
+
+def images_of(leaf: dict, content: dict) -> list[str]:
+    """Paths of all images that a COCO file names."""
+    folder = os.path.join(
+        leaf.get('data_root') or '',
+        (leaf.get('data_prefix') or {}).get('img', ''),
     )
+    return [os.path.join(folder, i['file_name']) for i in content['images']]
 
 
 def check_content(

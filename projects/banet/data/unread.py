@@ -68,9 +68,19 @@ def check_class_names(classes: Collection[str], folder: str) -> list[Problem]:
 
 
 def check_unread_files(
-    leaf: dict, infos: list, classes: Optional[Sequence[str]]
+    leaf: dict,
+    infos: list,
+    classes: Optional[Sequence[str]],
+    listed: Sequence[str] = (),
 ) -> list[Problem]:
-    """Files beside those that a data set of images reads."""
+    """Files beside those that a data set of images reads.
+
+    Args:
+        leaf (dict): Config of the data set.
+        infos (list): Of its images.
+        classes (Sequence[str] | None): Its classes.
+        listed (Sequence[str]): Images that its annotations name besides.
+    """
     read = [info['img_path'] for info in infos]
     folder = os.path.commonpath([os.path.dirname(path) for path in read])
     by_class = isinstance(infos[0].get('gt_label'), int)
@@ -83,7 +93,7 @@ def check_unread_files(
         folder = os.path.join(leaf.get('data_root') or '', prefix)
         found += check_class_names(classes or (), folder)
     labels = [i['seg_map_path'] for i in infos if i.get('seg_map_path')]
-    found += check_unread(folder, [*read, *labels], by_list)
+    found += check_unread(folder, [*read, *labels, *listed], by_list)
     if labels:
         theirs = os.path.commonpath([os.path.dirname(p) for p in labels])
         if theirs != folder:

@@ -25,6 +25,7 @@ from .sets import (
     check_content,
     check_heads,
     check_splits,
+    images_of,
     is_coco,
     kind_of,
     learns_masks,
@@ -69,12 +70,11 @@ def check_data(
         if fast and leaf.get('ann_file') and is_coco(leaf):
             infos, names = check_listed(report, split, leaf, masks, evaluates)
             report.add(split, check_heads(cfg.model, names))
-            dataset = None
+            dataset, listed = None, []
         else:
             dataset = build(leaf)
-            report.add(
-                split, check_annotations(leaf, dataset, masks, evaluates)
-            )
+            found, listed = check_annotations(leaf, dataset, masks, evaluates)
+            report.add(split, found)
             problem = check_build(leaf, dataset)
             if problem:
                 report.add(split, [problem])
@@ -107,7 +107,7 @@ def check_data(
         kind = kind_of(leaf)[0]
         report.add(split, seen.problems(names, kind, evaluates))
         report.add(split, check_counts(infos, names, kind, evaluates))
-        report.add(split, check_unread_files(leaf, infos, names))
+        report.add(split, check_unread_files(leaf, infos, names, listed))
         text = describe(infos, seen.pixels, names)
         report.contents.append((split, text))
         if out and dataset is not None:
@@ -147,14 +147,7 @@ def check_listed(
     report.add(
         split, check_content(leaf, content, path, classes, masks, evaluates)
     )
-    folder = os.path.join(
-        leaf.get('data_root') or '',
-        (leaf.get('data_prefix') or {}).get('img', ''),
-    )
-    return [
-        dict(img_path=os.path.join(folder, image['file_name']))
-        for image in content['images']
-    ], classes
+    return [dict(img_path=path) for path in images_of(leaf, content)], classes
 
 
 def reader(dataset):

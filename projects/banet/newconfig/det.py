@@ -53,8 +53,8 @@ def read_annotations(
     coco, problems = read_coco(str(path), test=False)
     refuse(problems, option)
     assert coco is not None  # or a problem has been refused
-    objects = [a for a in coco['annotations'] if a.get('segmentation')]
-    if masks and not any(a['segmentation'].kind != NONE.kind for a in objects):
+    kinds = {a.get('segmentation', NONE).kind for a in coco['annotations']}
+    if masks and kinds == {NONE.kind}:
         raise NewConfigError(
             f'{option} {path} has no segmentation for any object: take a '
             'model without masks, such as faster-rcnn.'

@@ -1,0 +1,83 @@
+"""Pascal VOC's xml files get the same rows as COCO's json."""
+
+import pytest
+from mmengine.config import Config
+from PIL import Image
+from small_data import found
+
+from banet.data import check_data
+
+OBJECT = (
+    '<object><name>{name}</name><bndbox><xmin>{0}</xmin><ymin>{1}</ymin>'
+    '<xmax>{2}</xmax><ymax>{3}</ymax></bndbox><difficult>0</difficult>'
+    '</object>'
+)
+GOOD = OBJECT.format(5, 5, 25, 15, name='bolt')
+
+
+@pytest.fixture
+def check(tmp_path):
+    """Check a VOC folder of one image, with these objects in its xml."""
+
+    def call(objects, classes=('bolt',), xml=None):
+        root = tmp_path / 'VOC2007'
+        for name in ('JPEGImages', 'Annotations', 'ImageSets/Main'):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        Image.new('RGB', (60, 40)).save(root / 'JPEGImages/a.jpg')
+        (root / 'ImageSets/Main/train.txt').write_text('a\n')
+        (root / 'Annotations/a.xml').write_text(
+            '<annotation><size><width>60</width><height>40</height></size>'
+            f'{objects}</annotation>'
+            if xml is None
+            else xml
+        )
+        dataset = dict(
+            type='VOCDataset',
+            data_root=str(tmp_path),
+            ann_file='VOC2007/ImageSets/Main/train.txt',
+            data_prefix=dict(sub_data_root='VOC2007/'),
+            metainfo=dict(classes=classes),
+            pipeline=[dict(type='LoadImageFromFile')],
+        )
+        loader = dict(dataset=dataset)
+        return check_data(
+            Config(
+                dict(
+                    default_scope='mmdet',
+                    model=dict(),
+                    train_dataloader=loader,
+                )
+            )
+        )
+
+    return call
+
+
+def test_good_file_is_fit(check):
+    assert not check(GOOD).problems
+
+
+@pytest.mark.parametrize(
+    'objects,kind',
+    [
+        (GOOD + OBJECT.format(5, 5, 5, 15, name='bolt'), 'degenerate box'),
+        (
+            GOOD + OBJECT.format(70, 5, 90, 15, name='bolt'),
+            'box outside the image',
+        ),
+        (
+            GOOD + OBJECT.format(5, 5, 25, 15, name='nut'),
+            'category that the config has not',
+        ),
+        (OBJECT.format(5, 5, 25, 15, name='nut'), 'class without objects'),
+        (GOOD.replace('>25<', '>x<'), 'box that is none'),
+        (GOOD.replace('<name>bolt</name>', ''), 'object without name'),
+    ],
+)
+def test_what_is_wrong_with_an_object_is_named(objects, kind, check):
+    assert kind in found(check(objects), 'error', 'lost')
+
+
+def test_damaged_and_missing_files_are_named(check):
+    kinds = found(check('', xml='<annotation>'), 'error')
+    assert 'damaged annotation file' in kinds
