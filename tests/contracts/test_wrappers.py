@@ -5,7 +5,16 @@ import copy
 import pytest
 import torch
 import torch.distributed as dist
-from contract import Case, gradients, images, NETWORKS, same_gradients, V2
+from contract import (
+    Case,
+    COMPILED,
+    gradients,
+    images,
+    NETWORKS,
+    same_gradients,
+    V2,
+)
+from mmengine.model import ExponentialMovingAverage
 from mmengine.runner.checkpoint import load_state_dict
 from mmpretrain.models.peft import LoRAModel
 from torch.distributed.checkpoint.state_dict import (
@@ -21,6 +30,8 @@ from banet import BridgeMixin
 pytestmark = pytest.mark.slow
 WHOLE = StateDictOptions(full_state_dict=True, strict=False)
 OWN = [(name, NETWORKS[name][2][0]) for name in NETWORKS]
+# Blocks that are compiled, by a compiler that needs no machine code.
+OWN += [('resnet18', COMPILED), ('resnext50', COMPILED)]
 
 
 @pytest.fixture(scope='module')
@@ -88,6 +99,25 @@ def test_plain_weights_of_a_distributed_checkpoint_warm_start(per_block, mesh):
     with torch.no_grad():
         for a, b in zip(model(images(2)), plain(images(2))):
             assert torch.equal(a, b)
+
+
+def test_average_of_compiled_blocks_follows_them():
+    """EMAHook's average: a copy, whose names are the model's."""
+    model = Case('resnet18', COMPILED).build(training=True)
+    average = ExponentialMovingAverage(model, momentum=0.5)
+    before = {n: p.clone() for n, p in model.named_parameters()}
+    gradients(model, images())
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.01)
+    average.update_parameters(model)  # the first one copies
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.01)
+    average.update_parameters(model)
+    for name, parameter in average.module.named_parameters():
+        torch.testing.assert_close(parameter, before[name] + 0.015)
+    assert all(out.isfinite().all() for out in average(images()))
 
 
 @pytest.mark.parametrize('own', NETWORKS['swin'][2])

@@ -27,8 +27,8 @@ ELSEWHERE = {
     'test_dist_train_starts_on_a_machine_without_gpu',
     r'tensorboard --logdir': 'a server: its files are read in '
     'test_tensorboard_has_what_the_log_has_and_pictures',
-    r'python tools/experiment_warm_start': 'an hour: its configs are built in '
-    'test_warm_start_experiment_compares_what_it_says',
+    r'python tools/compare.py': 'half an hour: real runs are in '
+    'test_killed_comparison_goes_on_and_finished_runs_are_not_repeated',
     r'python tests/stress/': 'an hour: docs/reliability.md has its results',
     r'python tools/benchmark.py .*--repeats': 'minutes: the same options run '
     'in test_networks_are_timed_and_written and '

@@ -144,7 +144,11 @@ def quantise(file: Path, images: Sequence[Tensor]) -> None:
     Weights per channel, activations by the range that they have on
     ``images``, by onnxruntime's static quantisation.
     """
-    from onnxruntime.quantization import CalibrationDataReader, quantize_static
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        quant_pre_process,
+        quantize_static,
+    )
 
     class Reader(CalibrationDataReader):
         rest = iter([dict(images=x.numpy()) for x in images])
@@ -153,5 +157,7 @@ def quantise(file: Path, images: Sequence[Tensor]) -> None:
             return next(self.rest, None)
 
     result = file.with_name(f'int8-{file.name}')
+    # Shapes of all maps, which the quantiser wants to know.
+    quant_pre_process(str(file), str(file), skip_symbolic_shape=True)
     quantize_static(str(file), str(result), Reader(), per_channel=True)
     result.replace(file)
