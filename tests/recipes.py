@@ -2,7 +2,11 @@
 
 from runs import ROOT
 
-CONFIGS = {path.stem: path for path in sorted(ROOT.glob('configs/*/*.py'))}
+CONFIGS = {
+    path.stem: path
+    for path in sorted(ROOT.glob('configs/*/*.py'))
+    if path.parent.name != 'experiments'  # plans, see tests/compare
+}
 README = (ROOT / 'README.md').read_text()
 SCOPES = dict(
     classification='mmpretrain', detection='mmdet', segmentation='mmseg'

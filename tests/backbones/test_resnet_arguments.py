@@ -9,7 +9,7 @@ from mmengine.registry import MODELS
 from resnets import small
 from torch import nn
 
-from banet import BAResNeXt
+from banet import BABasicBlock, BAResNeXt
 from banet.backbones import resnet
 
 
@@ -63,6 +63,13 @@ def test_any_registered_module_can_be_the_attention():
         x + 0.5 * block.norm2(block.conv2(block.norm1(block.conv1(x)).relu()))
     ).relu()
     torch.testing.assert_close(block(x), expected)
+
+
+def test_block_by_itself_starts_warm_by_default():
+    block = BABasicBlock(
+        8, 8, attention=dict(type='BridgeAttentionV2', ratio=2)
+    )
+    assert block.warm_start is True
 
 
 def test_gate_of_a_wrong_shape_is_refused():

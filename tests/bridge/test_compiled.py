@@ -144,6 +144,7 @@ def test_other_families_compile_their_blocks(name):
         ('inductor', TypeError, "'inductor' is neither a bool nor a dict"),
         (dict(backend='nvcc'), ValueError, "no backend 'nvcc'"),
         (dict(speed='high'), TypeError, 'speed, which torch.compile'),
+        (dict(model=None), TypeError, 'model, which torch.compile'),
     ],
 )
 def test_what_cannot_compile_is_said_when_it_is_built(wanted, error, says):

@@ -217,6 +217,13 @@ def test_running_statistics_are_torchs(momentum, form):
         torch.testing.assert_close(ours.state_dict()[name], value)
 
 
+def test_one_value_per_channel_has_no_variance_as_torchs_norm_says():
+    norm = nn.BatchNorm2d(4)
+    with pytest.raises(ValueError, match='more than 1 value per channel'):
+        affine_on(norm, torch.ones(1, 4, 1, 1), None)
+    affine_on(norm.eval(), torch.ones(1, 4, 1, 1), None)
+
+
 @pytest.mark.parametrize('with_cp,steps', [(False, 1), (True, 2)])
 def test_a_step_counts_its_batch_once_per_forward_pass(with_cp, steps):
     """Recomputing, which runs it twice, counts it twice, as upstream does."""

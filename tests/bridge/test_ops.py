@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
-from banet.bridge.ops import gated_add, spatial_mean
+from banet.bridge.ops import gated_add, is_symbolic, spatial_mean
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 
@@ -51,6 +51,34 @@ def test_without_gradient_the_result_may_take_the_map_of_x(inplace):
         result = gated_add(shortcut, gates(), given, inplace)
     assert (result.data_ptr() == given.data_ptr()) is inplace
     assert torch.equal(given, x) is not inplace
+
+
+@pytest.mark.parametrize('wanted', ['shortcut', 'gate', 'x'])
+def test_each_input_gets_its_gradient_where_no_other_wants_one(wanted):
+    x, shortcut = maps(torch.contiguous_format, 2)
+    inputs = dict(shortcut=shortcut, gate=gates(), x=x)
+    for name, tensor in inputs.items():
+        tensor.requires_grad_(name == wanted)
+    weight = torch.linspace(-1, 1, x.numel()).view_as(x).double()
+    (found,) = torch.autograd.grad(
+        (gated_add(*inputs.values()) * weight).sum(), [inputs[wanted]]
+    )
+    plain = inputs['shortcut'] + inputs['gate'] * inputs['x']
+    (expected,) = torch.autograd.grad((plain * weight).sum(), [inputs[wanted]])
+    torch.testing.assert_close(found, expected)
+
+
+def test_tracers_of_both_kinds_are_noticed():
+    seen = []
+
+    def look(x):
+        seen.append(is_symbolic(x))
+        return x + 1
+
+    look(torch.ones(2))
+    torch.fx.symbolic_trace(look)
+    torch.jit.trace(look, torch.ones(2), check_trace=False)
+    assert seen == [False, True, True]
 
 
 def test_with_gradient_x_and_shortcut_are_unchanged():

@@ -5,7 +5,7 @@ import io
 import pickle
 
 import torch
-from contract import close, contract, images, NETWORKS
+from contract import close, contract, images, loss, NETWORKS
 
 
 def outputs_are_those_of_the_plain_network_in_shape(case):
@@ -131,6 +131,18 @@ def double_precision_agrees(case):
         close(model(x), copy.deepcopy(model).double()(x.double()), 1e-3)
 
 
+def empty_batches_pass_in_training_and_change_nothing(case):
+    """A process may get none, where images are sorted out."""
+    model = case.build(training=True)
+    before = {name: b.clone() for name, b in model.named_buffers()}
+    outputs = model(images(0))
+    assert [len(out) for out in outputs] == [0] * len(outputs)
+    loss(outputs).backward()
+    for name, buffer in model.named_buffers():
+        if 'tracked' not in name:
+            assert torch.equal(buffer, before[name]), name
+
+
 def it_prints_itself(case):
     assert case.cls.__name__ in repr(case.build())
 
@@ -149,8 +161,10 @@ test_forward = contract(
     copies_compute_the_same,
     double_precision_agrees,
     it_prints_itself,
+    empty_batches_pass_in_training_and_change_nothing,
     plain_fails=[
         ('half_precision_stays_half_and_near', 'swin'),
+        ('empty_batches_pass_in_training_and_change_nothing', 'swin'),
         # They have no such argument.
         *(
             ('other_numbers_of_channels_come_in', name)

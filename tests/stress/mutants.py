@@ -50,6 +50,8 @@ THEN = [
     'backbones/test_families_formulas.py',
     'backbones/test_warm_start.py',
     'backbones/test_loading_report.py',
+    'backbones/test_resnet_arguments.py',
+    'contracts/test_forwards.py',
 ]
 SLOW = {'compiled'}  # whose own tests compile
 LIMIT = 900  # seconds, far above what all tests take; a hang is noticed
@@ -104,11 +106,24 @@ def main():
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--share', default='1/1', help='such as 1/2')
     parser.add_argument('--out', default='mutants.csv')
+    parser.add_argument('--again', help='csv: only those that survived there')
     args = parser.parse_args()
     drawn = list(mutants())
     random.Random(args.seed).shuffle(drawn)
     part, parts = map(int, args.share.split('/'))
     drawn = drawn[: args.sample][part - 1 :: parts]
+    if args.again:
+        with open(args.again, newline='') as file:
+            alive = {
+                (row['file'], row['operator'], row['line'])
+                for row in csv.DictReader(file)
+                if row['killed'] == 'False'
+            }
+        drawn = [
+            mutant
+            for mutant in mutants()
+            if (mutant[0].stem, mutant[1], str(mutant[2])) in alive
+        ]
     # What every test imports anyway, but the package itself.
     import mmcv  # noqa: F401
     import mmpretrain.models  # noqa: F401

@@ -84,6 +84,7 @@ class ConvNormBridge(BridgeMixin):
         return is_affine(self._layers()[-1][1]) and (
             plain_only(x)
             or self.training
+            and x.numel() > 0  # the kernel of batch norm wants a value
             and torch.is_grad_enabled()
             and x.device.type in ('cpu', 'cuda')
         )

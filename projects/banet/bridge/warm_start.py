@@ -40,15 +40,13 @@ def tensors_of(module: nn.Module) -> dict[str, Tensor]:
     return found
 
 
-def is_untrained(attention: Optional[nn.Module]) -> bool:
+def is_untrained(attention: nn.Module) -> bool:
     """Whether nothing would be lost with the attention's values.
 
     Its norms and biases are as they were built, or its gate is the same for
     all images. Weights alone cannot tell: without norms and biases, as in
     ECA, only what was loaded counts as trained.
     """
-    if attention is None:
-        return True
     own = tensors_of(attention)
     last = own.get(f'{getattr(attention, "gate_maker", "generation")}.weight')
     if last is not None and _equals(last, 0):
@@ -138,8 +136,12 @@ class WarmStart(nn.Module):
 
     def loses_attention(self, names: Collection[str], prefix: str) -> bool:
         """Whether a warm start would take the place of learned values."""
-        return self.takes_warm_start(names, prefix) and not (
-            is_untrained(self.attention) and not self.attention_loaded
+        return (
+            self.attention is not None
+            and self.takes_warm_start(names, prefix)
+            and not (
+                is_untrained(self.attention) and not self.attention_loaded
+            )
         )
 
     def _is_whole(self, names, prefix):
