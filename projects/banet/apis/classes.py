@@ -4,13 +4,14 @@ import torch
 from mmengine.registry import DATASETS
 
 from ..utils.colours import palette
+from ..utils.registered import class_of
 from .config import ConfigError
 
 
 def classes_of(config, model, meta):
     """Names and colours: of the training, of the config, or numbers."""
     dataset = config.test_dataloader.dataset
-    kind = DATASETS.get(dataset.type)
+    kind = class_of(DATASETS, dataset.type)
     trained = meta.get('dataset_meta') or meta
     found = {
         **getattr(kind, 'METAINFO', {}),

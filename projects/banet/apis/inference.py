@@ -91,6 +91,20 @@ def _unwrap(config):
     while 'dataset' in loader.dataset or 'datasets' in loader.dataset:
         inner = loader.dataset.get('dataset') or loader.dataset.datasets[0]
         loader.dataset = inner
+    _name_types(loader.dataset.get('pipeline') or ())
+
+
+def _name_types(steps):
+    """Names for the classes of a new-style config's pipeline.
+
+    Upstream's inferencers look for a transform by its name.
+    """
+    for step in steps:
+        if isinstance(step.get('type'), type):
+            step['type'] = step['type'].__name__
+        inner = step.get('transforms') or ()
+        for child in inner:
+            _name_types(child if isinstance(child, list) else [child])
 
 
 def _check_device(device):

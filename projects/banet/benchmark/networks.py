@@ -15,6 +15,7 @@ from ..apis.config import load_config
 from ..apis.model import build_model
 from ..backbones import BAResNet, BAResNeXt, BridgedBackbone
 from ..utils.errors import BanetError
+from ..utils.registered import class_of
 
 ECA = dict(type='EfficientChannelAttention')
 V1 = dict(type='BridgeAttentionV1')
@@ -132,7 +133,7 @@ def _from_config(name, args):
             f'{args.config} has no model.backbone: name a config of a '
             'detector, segmentor or classifier.'
         )
-    kind = MODELS.get(backbone.type)
+    kind = class_of(MODELS, backbone.type)
     if kind is None or not issubclass(kind, BridgedBackbone):
         raise BenchmarkError(
             f'{args.config} has the backbone {backbone.type}: name a config '

@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
 from mmengine.utils import ProgressBar
 
+from ..utils.registered import class_of
 from .coco import read_coco
 from .images import check_image
 from .labels import check_label, Labels
@@ -141,7 +142,7 @@ def check_listed(
     report.add(split, found)
     classes = (leaf.get('metainfo') or {}).get('classes')
     if classes is None:  # the data set's own
-        classes = DATASETS.get(kind_of(leaf)[0]).METAINFO.get('classes')
+        classes = class_of(DATASETS, leaf['type']).METAINFO.get('classes')
     if content is None:
         return [], classes
     report.add(

@@ -3,12 +3,13 @@
 import os
 from inspect import signature
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from mmengine.registry import DATASETS
 from mmengine.utils import is_abs
 
 from ..apis.config import ConfigError
+from ..utils.registered import class_of
 
 
 class LaunchError(ConfigError):
@@ -67,10 +68,8 @@ def _missing(key, value, path):
 
 def _reads_files(dataset, scope):
     """Whether its class is known and fetches nothing by itself."""
-    kind: Optional[type] = dataset.get('type')
-    if isinstance(kind, str):
-        with DATASETS.switch_scope_and_registry(scope) as registry:
-            kind = registry.get(kind)
+    with DATASETS.switch_scope_and_registry(scope) as registry:
+        kind = class_of(registry, dataset.get('type'))
     # An unknown one: upstream says so. CIFAR10 makes its own root.
     return kind is not None and 'download' not in signature(kind).parameters
 
