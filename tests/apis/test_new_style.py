@@ -9,8 +9,7 @@ from runs import IMAGE, TASKS
 
 import banet
 from banet.data import check_data
-from banet.data.sets import split_leaves
-from banet.data.walk import build
+from banet.data.sets import build, split_leaves
 
 NAMES = 'MODELS', 'DATASETS', 'TRANSFORMS', 'METRICS', 'HOOKS', 'VISUALIZERS'
 

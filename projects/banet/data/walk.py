@@ -1,13 +1,12 @@
 """The walk: build a config's data sets, look at every item of each."""
 
-import os
 import sys
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
@@ -15,9 +14,9 @@ from mmengine.utils import ProgressBar
 
 from ..utils.registered import class_of
 from .coco import read_coco
-from .images import check_image
-from .labels import check_label, Labels
-from .report import ERROR, LOST, NOTE, Problem, Report
+from .items import check_counts, check_item, check_there, describe, reader
+from .labels import Labels
+from .report import NOTE, Problem, Report
 from .sets import (
     ann_file_of,
     build,
@@ -35,8 +34,6 @@ from .sets import (
 )
 from .sheet import draw_sheet
 from .unread import check_unread_files
-
-SHOWN = 10  # classes in a summary
 
 
 def check_data(
@@ -60,73 +57,127 @@ def check_data(
     init_default_scope(cfg.default_scope)
     report = Report()
     classes: dict[str, Optional[Sequence[str]]] = {}
-    paths: dict[str, str] = {}
+    first: dict[str, str] = {}
     for split, leaf in split_leaves(cfg):
-        evaluates = split != 'train'
-        masks = (
-            measures_masks(cfg.get(f'{split}_evaluator'))
-            if evaluates
-            else learns_masks(leaf)
-        )
-        if fast and leaf.get('ann_file') and is_coco(leaf):
-            infos, names = check_listed(report, split, leaf, masks, evaluates)
-            report.add(split, check_heads(cfg.model, names))
-            dataset, listed = None, []
-        else:
-            dataset = build(leaf)
-            found, listed = check_annotations(leaf, dataset, masks, evaluates)
-            report.add(split, found)
-            problem = check_build(leaf, dataset)
-            if problem:
-                report.add(split, [problem])
-                continue
-            names = dataset.metainfo.get('classes')
-            report.add(split, check_heads(cfg.model, names))
-            infos = [dataset.get_data_info(i) for i in range(len(dataset))]
-        classes.setdefault(split, names)
-        if not infos:
+        part = open_part(cfg, split, leaf, fast, report)
+        if part is None:
             continue
-        if 'img_path' not in infos[0] or '://' in infos[0]['img_path']:
+        classes.setdefault(split, part.names)
+        report.add(split, check_heads(cfg.model, part.names))
+        if not part.infos:
+            continue
+        if not part.is_local:
             text = 'its images are no local files: they are not looked at'
             kind = 'data set elsewhere'
-            report.add(split, [Problem(NOTE, kind, kind_of(leaf)[0], text)])
-            report.contents.append((split, f'{len(infos)} images'))
+            report.add(split, [Problem(NOTE, kind, part.kind, text)])
+            report.contents.append((split, f'{len(part.infos)} images'))
             continue
-        check = (
-            check_there
-            if fast
-            else partial(
-                check_item, reader(dataset), len(names) if names else None
-            )
-        )
-        seen: Labels = Labels()
-        for problems, pixels in each(
-            check, infos, 0 if fast else workers, split
-        ):
-            report.add(split, problems)
-            seen.add(pixels)
-        kind = kind_of(leaf)[0]
-        report.add(split, seen.problems(names, kind, evaluates))
-        report.add(split, check_counts(infos, names, kind, evaluates))
-        report.add(split, check_unread_files(leaf, infos, names, listed))
-        text = describe(infos, seen.pixels, names)
-        report.contents.append((split, text))
-        if out and dataset is not None:
+        look_at(part, workers, fast, report)
+        if out and part.dataset is not None:
             sheet = out / f'{split}-{len(report.sheets)}.png'
-            report.add(
-                split, draw_sheet(dataset, cfg.visualizer, split, sheet)
-            )
+            problems = draw_sheet(part.dataset, cfg.visualizer, split, sheet)
+            report.add(split, problems)
             report.sheets.append(sheet)
-        for info in infos:
-            first = paths.setdefault(info['img_path'], split)
-            if first == 'train' and split != 'train':
-                text = 'also in train: the result would flatter'
-                kind = 'image in two splits'
-                report.add(
-                    split, [Problem(NOTE, kind, info['img_path'], text)]
-                )
+        report.add(split, check_twice(part, first))
     report.add('all', check_splits(classes))
     return report
+
+
+@dataclass
+class Part:
+    """A data set of a config, opened.
+
+    Attributes:
+        split (str): Of which it is.
+        leaf (dict): Its config.
+        dataset (Dataset | None): None: it was not built.
+        infos (list[dict]): What it knows of each image.
+        names (Sequence[str] | None): Its classes.
+        listed (Sequence[str]): Images that its annotations name.
+    """
+
+    split: str
+    leaf: dict
+    dataset: Any
+    infos: list[dict]
+    names: Optional[Sequence[str]]
+    listed: Sequence[str] = ()
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether results are measured on it; else it is trained on."""
+        return self.split != 'train'
+
+    @property
+    def is_local(self) -> bool:
+        """Whether its images are files of this machine."""
+        path = self.infos[0].get('img_path', '://')
+        return '://' not in path
+
+    @property
+    def kind(self) -> str:
+        """Name of its class."""
+        return kind_of(self.leaf)[0]
+
+
+def open_part(
+    cfg: Config, split: str, leaf: dict, fast: bool, report: Report
+) -> Optional[Part]:
+    """Look at the annotations of a data set, and open it; None: impossible."""
+    evaluates = split != 'train'
+    masks = (
+        measures_masks(cfg.get(f'{split}_evaluator'))
+        if evaluates
+        else learns_masks(leaf)
+    )
+    if fast and leaf.get('ann_file') and is_coco(leaf):
+        infos, names = check_listed(report, split, leaf, masks, evaluates)
+        return Part(split, leaf, None, infos, names)
+    dataset = build(leaf)
+    found, listed = check_annotations(leaf, dataset, masks, evaluates)
+    report.add(split, found)
+    problem = check_build(leaf, dataset)
+    if problem:
+        report.add(split, [problem])
+        return None
+    infos = [dataset.get_data_info(i) for i in range(len(dataset))]
+    names = dataset.metainfo.get('classes')
+    return Part(split, leaf, dataset, infos, names, listed)
+
+
+def look_at(part: Part, workers: int, fast: bool, report: Report) -> None:
+    """Look at every image and label of a data set, and at their folders."""
+    split, names, infos = part.split, part.names, part.infos
+    count = len(names) if names else None
+    check = (
+        check_there
+        if fast
+        else partial(check_item, reader(part.dataset), count)
+    )
+    seen = Labels()
+    for problems, pixels in each(check, infos, 0 if fast else workers, split):
+        report.add(split, problems)
+        seen.add(pixels)
+    report.add(split, seen.problems(names, part.kind, part.evaluates))
+    report.add(split, check_counts(infos, names, part.kind, part.evaluates))
+    report.add(split, check_unread_files(part.leaf, infos, names, part.listed))
+    report.contents.append((split, describe(infos, seen.pixels, names)))
+
+
+def check_twice(part: Part, first: dict[str, str]) -> list[Problem]:
+    """Images that are in the training, too.
+
+    Args:
+        part (Part): The data set.
+        first (dict): Path to the first split that has it; is filled.
+    """
+    text = 'also in train: the result would flatter'
+    return [
+        Problem(NOTE, 'image in two splits', info['img_path'], text)
+        for info in part.infos
+        if first.setdefault(info['img_path'], part.split) == 'train'
+        and part.evaluates
+    ]
 
 
 def check_listed(
@@ -151,66 +202,6 @@ def check_listed(
     return [dict(img_path=path) for path in images_of(leaf, content)], classes
 
 
-def reader(dataset):
-    """The transform with which the data set's own pipeline reads images."""
-    transforms = getattr(dataset.pipeline, 'transforms', [])
-    return next(
-        (t for t in transforms if type(t).__name__ == 'LoadImageFromFile'),
-        None,
-    )
-
-
-def check_item(
-    load, num_classes: Optional[int], info: dict
-) -> tuple[list[Problem], Counter[int]]:
-    """Problems of one image and its label, and the label's pixels."""
-    size = None
-    if 'height' in info:
-        size = info['height'], info['width']
-    found, read = check_image(info['img_path'], load, size)
-    pixels: Counter[int] = Counter()
-    if info.get('seg_map_path'):
-        problems, pixels = check_label(
-            info['seg_map_path'], read, num_classes, info
-        )
-        found += problems
-    label = info.get('gt_label')
-    if num_classes and isinstance(label, int) and not 0 <= label < num_classes:
-        text = f'{label}; classes are 0 to {num_classes - 1}'
-        kind = 'label of no class'
-        found.append(Problem(ERROR, kind, info['img_path'], text))
-    return found, pixels
-
-
-def check_there(info: dict) -> tuple[list[Problem], Counter[int]]:
-    """Problems of an image and its label that need no decoding."""
-    found = []
-    for key, kind in (('img_path', 'image'), ('seg_map_path', 'label')):
-        path = info.get(key)
-        if path and not os.path.isfile(path):
-            found.append(Problem(ERROR, f'missing {kind}', path))
-    return found, Counter()
-
-
-def check_counts(
-    infos: list, names: Optional[Sequence[str]], where: str, evaluates: bool
-) -> list[Problem]:
-    """Classes of which there is no image, where images have one class each."""
-    labels = Counter(info.get('gt_label') for info in infos)
-    if not all(isinstance(label, int) for label in labels):
-        return []
-    return [
-        Problem(
-            NOTE if evaluates else LOST,
-            'class without images',
-            where,
-            f'{name!r} has no image',
-        )
-        for i, name in enumerate(names or ())
-        if not labels[i]
-    ]
-
-
 def each(check, infos: list, workers: int, split: str):
     """Map ``check`` over ``infos``, behind a progress bar on a terminal."""
     bar = None
@@ -230,30 +221,3 @@ def each(check, infos: list, workers: int, split: str):
             pool.terminate()
         if bar:
             print(file=sys.stderr)
-
-
-def describe(
-    infos: list, pixels: Counter[int], names: Optional[Sequence[str]]
-) -> str:
-    """What a data set holds: images, and objects, pixels or images a class."""
-    text = f'{len(infos)} images'
-    labels = Counter(
-        info['gt_label']
-        for info in infos
-        if isinstance(info.get('gt_label'), int)
-    )
-    for info in infos:
-        labels.update(i['bbox_label'] for i in info.get('instances', ()))
-    unit = ''
-    if pixels:
-        total = sum(pixels.values())
-        labels = Counter({k: 100 * v / total for k, v in pixels.items()})
-        unit = ' % of pixels'
-    known = names or ()
-    shown = [
-        f'{known[k] if 0 <= k < len(known) else k}: {v:.4g}{unit}'
-        for k, v in labels.most_common(SHOWN)
-    ]
-    if len(labels) > SHOWN:
-        shown.append(f'{len(labels) - SHOWN} more classes')
-    return f'{text} ({", ".join(shown)})' if shown else text
