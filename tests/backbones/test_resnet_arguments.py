@@ -1,6 +1,7 @@
 """ResNet's arguments: its own, the attention's, and bad ones."""
 
 import doctest
+import re
 
 import pytest
 import torch
@@ -45,9 +46,9 @@ def test_style_sets_the_strided_conv(style, strided):
 class HalfGate(nn.Module):
     """A user's own attention: one half everywhere."""
 
-    def __init__(self, in_channels, channels, norm_cfg, shape=1):
+    def __init__(self, in_channels, channels, norm_cfg, shape=1, less=0):
         super().__init__()
-        self.channels, self.shape = channels, shape
+        self.channels, self.shape = channels - less, shape
 
     def forward(self, pooled):
         return pooled[0].new_full(
@@ -72,14 +73,16 @@ def test_block_by_itself_starts_warm_by_default():
     assert block.warm_start is True
 
 
-def test_gate_of_a_wrong_shape_is_refused():
-    model = small(attention=dict(type='HalfGate', shape=2))
-    with pytest.raises(
-        ValueError,
-        match=r'HalfGate returned a gate of shape \(2, 16, 2, 1\).*'
-        r'\(2, 16, 1, 1\)',
-    ):
+@pytest.mark.parametrize(
+    'options,shape',
+    [(dict(shape=2), '(2, 16, 2, 1)'), (dict(less=1), '(2, 15, 1, 1)')],
+)
+def test_gate_of_a_wrong_shape_is_refused(options, shape):
+    model = small(attention=dict(type='HalfGate', **options))
+    message = f'HalfGate returned a gate of shape {shape}; a block needs '
+    with pytest.raises(ValueError, match=re.escape(message)) as error:
         model(images())
+    assert '(N, C, 1, 1) = (2, 16, 1, 1).' in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -177,6 +177,13 @@ def test_norms_that_do_not_are_refused_with_a_remedy(norm_cfg):
         BridgeAttentionV2(WIDTHS, CHANNELS, ratio=RATIO, norm_cfg=norm_cfg)
 
 
+def test_norm_over_a_single_value_is_refused_and_over_two_is_not():
+    """It would always be zero."""
+    with pytest.raises(ValueError, match='one value is always normalised'):
+        BridgeAttentionV2((4, 8), 8, ratio=8, norm_cfg=dict(type='LN'))
+    BridgeAttentionV2((4, 8), 8, ratio=4, norm_cfg=dict(type='LN'))
+
+
 @pytest.mark.parametrize(
     'kwargs,message',
     [

@@ -21,7 +21,7 @@ from resnets import (
 from torch import nn
 
 from banet import BAResNet, BridgeAttentionV2
-from banet.bridge.deploy import FoldedAttention
+from banet.bridge.deploy import FoldedAttention, is_pointwise
 
 
 @pytest.mark.parametrize(
@@ -159,6 +159,24 @@ def test_norm_that_is_no_fixed_map_is_refused_and_nothing_changes(norm_cfg):
     with pytest.raises(ValueError, match=r'bn1 \(.*\) cannot be folded'):
         model.switch_to_deploy()
     assert list(model.state_dict()) == before
+
+
+@pytest.mark.parametrize(
+    'layer,expected',
+    [
+        (nn.Linear(4, 2), True),
+        (nn.Conv2d(4, 2, 1), True),
+        (nn.Conv2d(4, 2, 1, padding=1), False),
+        (nn.Conv2d(4, 2, 1, padding='same'), False),
+        (nn.Conv2d(4, 2, 1, stride=2), False),
+        (nn.Conv2d(4, 2, 1, groups=2), False),
+        (nn.Conv2d(4, 2, 3, padding=1), False),
+        (nn.Conv1d(4, 2, 1), False),
+        (None, False),
+    ],
+)
+def test_layers_that_do_the_same_to_every_pixel_are_known(layer, expected):
+    assert is_pointwise(layer) is expected
 
 
 class OtherIntegration(BridgeAttentionV2):
