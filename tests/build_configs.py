@@ -21,11 +21,11 @@ for kind in ('kaiming_uniform_', 'uniform_', 'normal_', 'trunc_normal_'):
     setattr(nn.init, kind, lambda tensor, *args, **kwargs: tensor)
 
 
-def macs_and_widths(cfg, model):
+def macs_and_widths(cfg, model, side):
     """Multiply-adds, as the README's table counts them, and of the maps."""
     size, forward = dict(
         mmpretrain=(
-            (224, 224),
+            (side, side),
             lambda x: model.head(model.extract_feat(x)),
         ),
         mmdet=((800, 1344), lambda x: model.neck(model.backbone(x))),
@@ -47,7 +47,8 @@ def describe(path):
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build(cfg.model).eval()
     backbone = model.backbone
-    macs, widths = macs_and_widths(cfg, model)
+    side = 32 if 'cifar' in path else 224
+    macs, widths = macs_and_widths(cfg, model, side)
     if hasattr(model, 'neck') and hasattr(model.neck, 'lateral_convs'):
         expected = [m.conv.in_channels for m in model.neck.lateral_convs]
         widths = widths[-len(expected) :]  # RetinaNet starts at stage 2

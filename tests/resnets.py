@@ -2,9 +2,21 @@
 
 import inputs
 import torch
-from mmpretrain.models.backbones import ResNet, ResNetV1c, ResNetV1d, ResNeXt
+from mmpretrain.models.backbones import (
+    ResNet,
+    ResNet_CIFAR,
+    ResNetV1c,
+    ResNetV1d,
+    ResNeXt,
+)
 
-from banet import BAResNet, BAResNetV1c, BAResNetV1d, BAResNeXt
+from banet import (
+    BAResNet,
+    BAResNet_CIFAR,
+    BAResNetV1c,
+    BAResNetV1d,
+    BAResNeXt,
+)
 
 V1 = dict(type='BridgeAttentionV1', ratio=4)
 V2 = dict(type='BridgeAttentionV2', ratio=4)
@@ -70,6 +82,7 @@ WAYS = {
     'v1c': (50, ResNetV1c, BAResNetV1c, V2, {}),
     'v1d': (50, ResNetV1d, BAResNetV1d, V2, {}),
     'resnext': (50, ResNeXt, BAResNeXt, V2, dict(groups=4)),
+    'cifar': (18, ResNet_CIFAR, BAResNet_CIFAR, V2, {}),
     'caffe': (50, ResNet, BAResNet, V2, dict(style='caffe')),
     'frozen': (50, ResNet, BAResNet, V2, dict(frozen_stages=1)),
     'norm_eval': (18, ResNet, BAResNet, V2, dict(norm_eval=True)),

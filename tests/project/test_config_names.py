@@ -32,6 +32,7 @@ def built(tmp_path_factory):
 
 # What a name says -> the backbone, and its depth or arch from the rest.
 FAMILY_NAMES = (
+    (r'resnet(\d+)_8xb16_cifar', 'BAResNet_CIFAR', int),
     (r'resnext(\d+)', 'BAResNeXt', int),
     (r'(?:resnet|r)(\d+)', 'BAResNet', int),
     (r'mobilenet-v3-(\w+?)_', 'BAMobileNetV3', str),

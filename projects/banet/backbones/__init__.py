@@ -10,6 +10,7 @@ from .resnet import (
     BABasicBlock,
     BABottleneck,
     BAResNet,
+    BAResNet_CIFAR,
     BAResNetV1c,
     BAResNetV1d,
 )
@@ -30,6 +31,7 @@ __all__ = [
     'BAResNeXt',
     'BAResNeXtBottleneck',
     'BAResNet',
+    'BAResNet_CIFAR',
     'BAResNetV1c',
     'BAResNetV1d',
     'BASwinBlock',

@@ -4,6 +4,7 @@ from inspect import signature
 from typing import Optional, Union
 
 from mmengine.registry import MODELS
+from mmpretrain.models.backbones import ResNet_CIFAR
 from mmpretrain.models.backbones.resnet import (
     BasicBlock,
     Bottleneck,
@@ -169,3 +170,8 @@ class BAResNetV1c(BAResNet, ResNetV1c):
 @MODELS.register_module()
 class BAResNetV1d(BAResNet, ResNetV1d):
     """:class:`BAResNetV1c` that downsamples by average pooling."""
+
+
+@MODELS.register_module()
+class BAResNet_CIFAR(BAResNet, ResNet_CIFAR):
+    """:class:`BAResNet` for small images: a 3x3 stem that halves nothing."""
