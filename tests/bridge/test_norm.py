@@ -203,6 +203,21 @@ class Affine(nn.Module):
         return affine_on(self.norm, y, y.mean((2, 3)))
 
 
+@pytest.mark.parametrize('depth', [18, 50])
+def test_gradients_that_have_a_graph_are_the_same(depth):
+    """They take another way: nothing is added into another's memory."""
+    blocks = stage(depth, torch.float64)
+    x = features(depth, torch.float64)
+    out = blocks(x)
+    weight = torch.linspace(-1, 1, out.numel(), dtype=out.dtype)
+    loss = (out * weight.view_as(out)).sum()
+    inputs = [x, *blocks.parameters()]
+    graph = torch.autograd.grad(loss, inputs, create_graph=True)
+    values = torch.autograd.grad(loss, inputs)
+    for a, b in zip(graph, values, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11)
+
+
 @pytest.mark.parametrize('form', FORMS)
 @pytest.mark.parametrize('momentum', [0.1, None])
 def test_running_statistics_are_torchs(momentum, form):
