@@ -171,6 +171,15 @@ def test_config_of_a_missing_library_is_named_with_its_pip_line(tmp_path):
     assert re.search(pattern, line)
 
 
+def test_config_in_a_folder_with_an_equals_sign_is_one(tmp_path, monkeypatch):
+    """Folders of runs are often called lr=0.1."""
+    folder = tmp_path / 'lr=0.1 ä'
+    folder.mkdir()
+    written(folder, 'model = dict()')
+    path = str(folder / 'config.py')
+    assert launch.find_config([path, '--cfg-options', 'a=b.py']) == path
+
+
 @pytest.mark.parametrize(
     'argv',
     [

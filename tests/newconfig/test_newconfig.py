@@ -2,12 +2,12 @@
 
 import json
 import tarfile
-from argparse import Namespace
 
 import cv2
 import numpy as np
 import pytest
 from mmengine.config import Config
+from new_config_options import options
 from PIL import Image
 from runs import NUCLEI, ROOT, tool
 
@@ -25,24 +25,6 @@ DET = dict(
     val_data=NUCLEI / 'annotations/val.json',
     val_images=NUCLEI / 'images/val',
 )
-
-
-def options(out, **changes):
-    values = dict(
-        dict.fromkeys(
-            ('images', 'labels', 'classes', 'val_data', 'val_images'),
-        ),
-        val_labels=None,
-        val_share=None,
-        label_suffix=None,
-        keep_empty_classes=False,
-        weights='none',
-        gpus=1,
-        batch=2,
-        force=False,
-        out=out,
-    )
-    return Namespace(**{**values, **changes})
 
 
 def make(out, **changes):
