@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.hooks import Hook
+from mmengine.visualization import Visualizer
 from mmseg.engine.hooks import SegVisualizationHook
 from runs import ROOT, short_run, tool
 
@@ -99,6 +100,7 @@ def test_only_the_libraries_picture_hooks_are_turned_on(tmp_path):
     class Own(Hook):
         draw = enable = False
 
+    Visualizer.get_instance('pictures')  # as a runner makes one
     own, theirs = Own(), SegVisualizationHook(draw=False)
     runner = SimpleNamespace(
         log_dir=str(tmp_path),

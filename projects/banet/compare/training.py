@@ -15,6 +15,7 @@ from typing import Optional
 import torch
 
 from ..apis.model import build_model
+from ..apis.zoo import home
 from ..engine.curves import CurveError, read_run
 from ..engine.workdir import settle_last_checkpoint
 from ..utils.errors import BanetError
@@ -22,7 +23,6 @@ from ..utils.files import put_whole
 from .plan import Plan, Start
 from .rows import DIVERGED, FINISHED, Row
 
-TRAIN = Path(__file__).resolve().parents[3] / 'tools' / 'train.py'
 MINUTES = 'minutes.json'
 
 
@@ -117,7 +117,8 @@ class Training:
         put_whole(self.config.pretty_text.encode(), config)
         settle_last_checkpoint(str(self.folder))
         resume = (self.folder / 'last_checkpoint').exists()
-        command = [sys.executable, str(TRAIN), str(config)]
+        train = home() / 'tools' / 'train.py'
+        command = [sys.executable, str(train), str(config)]
         command += ['--work-dir', str(self.folder)]
         command += ['--resume'] if resume else []
         log = self.folder / 'out.log'
