@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from fork_server import run_script
 
 from banet.apis.config import load_config
 from banet.apis.model import build_model
+from banet.engine import launch
 
 ROOT = Path(__file__).parent.parent  # of the repository
 DEMO = ROOT / 'configs' / 'demo'
@@ -80,6 +82,16 @@ def python(script, *args, cwd=ROOT):
 
 def tool(name, *args, **kwargs):
     return python(ROOT / 'tools' / name, *args, **kwargs)
+
+
+def stopped(monkeypatch, name, *args):
+    """The line with which ``tools/name args`` stops, run in this process."""
+    monkeypatch.setattr(sys, 'argv', [f'tools/{name}', *map(str, args)])
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit) as stop:
+        launch.main(name)
+    assert stop.value.code.startswith(f'{name}: ')
+    return stop.value.code
 
 
 def written(folder, text):

@@ -5,20 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from runs import DET, ROOT, run, tool, written
+from runs import DET, ROOT, run, stopped, tool, written
 
 from banet.engine import launch
 from banet.engine.paths import check_paths
-
-
-def stopped(monkeypatch, name, *args):
-    """The line with which ``tools/name args`` stops, run in this process."""
-    monkeypatch.setattr(sys, 'argv', [f'tools/{name}', *map(str, args)])
-    monkeypatch.chdir(ROOT)
-    with pytest.raises(SystemExit) as stop:
-        launch.main(name)
-    assert stop.value.code.startswith(f'{name}: ')
-    return stop.value.code
 
 
 @pytest.mark.parametrize(

@@ -1,25 +1,14 @@
 """Runs that would silently do another thing stop in one line, or do it."""
 
 import shutil
-import sys
 
 import pytest
 import torch
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope, MODELS
-from runs import DET, ROOT, short_run, TASKS, tool
+from runs import DET, short_run, stopped, TASKS, tool
 
 from banet import BAEfficientNet, BAMobileNetV3, BAResNet
-from banet.engine import launch
-
-
-def stopped(monkeypatch, name, *args):
-    """The line with which ``tools/name args`` stops, run in this process."""
-    monkeypatch.setattr(sys, 'argv', [f'tools/{name}', *map(str, args)])
-    monkeypatch.chdir(ROOT)
-    with pytest.raises(SystemExit) as stop:
-        launch.main(name)
-    return stop.value.code
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='needs to have no GPU')

@@ -9,6 +9,7 @@ from torch import nn
 
 from ..bridge.warm_start import holds_attention
 from ..utils.text import shorten
+from .names import attention_in
 
 CONVERT = 'python tools/convert_checkpoint.py SRC DST'
 
@@ -211,14 +212,8 @@ def _problem_of_attention(prefix, own, found, mismatched):
     theirs = {n for n in found if n.startswith(prefix) and counts(n)}
     mine = {n for n in own if n.startswith(prefix) and counts(n)}
     if theirs != mine:
-        versions = {
-            'selection.weight': 'BridgeAttentionV2',
-            'norms.0.weight': 'BridgeAttentionV1',
-            'squeeze.weight': 'SqueezeExcitation',
-            'conv.weight': 'EfficientChannelAttention',
-        }
-        kind = [v for n, v in versions.items() if prefix + n in theirs]
-        kind = f' It is that of {kind[0]}.' if kind else ''
+        kind = attention_in(theirs)
+        kind = f' It is that of {kind}.' if kind else ''
         return (
             'their attention is another one than the '
             f"config's.{kind} They alone have: "

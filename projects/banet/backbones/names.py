@@ -39,6 +39,13 @@ RIVALS = (
     (SE + r'2\.(?:conv\.)?', '.attention.generation.'),
     (r'\.(?:eca|se)\.conv\.', '.attention.conv.'),
 )
+# A tensor of an attention -> the only class that has it.
+ATTENTIONS = {
+    'selection.weight': 'BridgeAttentionV2',
+    'norms.0.weight': 'BridgeAttentionV1',
+    'squeeze.weight': 'SqueezeExcitation',
+    'conv.weight': 'EfficientChannelAttention',
+}
 # The third layer of a shortcut: there is a pool before its conv.
 POOLED = re.compile(r'(.*\.downsample)\.2\.')
 
@@ -51,6 +58,12 @@ def rename(names: Iterable[str], table) -> dict[str, str]:
         for pattern, replacement in table:
             renamed[name] = re.sub(pattern, replacement, renamed[name])
     return renamed
+
+
+def attention_in(names: Iterable[str]) -> Optional[str]:
+    """Class of the attention that such weights are of, if it is known."""
+    tensors = {name.rpartition('.attention.')[2] for name in names}
+    return next((ATTENTIONS[t] for t in ATTENTIONS if t in tensors), None)
 
 
 def in_shape(value: Tensor, own: Optional[Tensor]) -> Tensor:

@@ -79,15 +79,8 @@ class Checkpoint:
         inner = [n for n in self.backbone if '.attention.' in n]
         if any('.attention.reduction.' in n for n in inner):
             return 'bridge attention, folded'
-        if any('.attention.selection.' in n for n in inner):
-            return 'BridgeAttentionV2'
-        if any('.attention.norms.' in n for n in inner):
-            return 'BridgeAttentionV1'
-        if any('.attention.squeeze.' in n for n in inner):
-            return 'SqueezeExcitation'
-        if any('.attention.conv.' in n for n in inner):
-            return 'EfficientChannelAttention'
-        return 'another attention' if inner else None
+        other = 'another attention' if inner else None
+        return names.attention_in(inner) or other
 
     @property
     def network(self) -> str:

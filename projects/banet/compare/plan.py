@@ -1,10 +1,12 @@
 """What is compared: a plan, which is a small config."""
 
+import copy
 import hashlib
 import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Optional
 
@@ -80,7 +82,7 @@ class Plan:
 
     def config(self, network: str, seed: int) -> Config:
         """The recipe for one run, without its start."""
-        config = self._common()
+        config = copy.deepcopy(self._common)
         _merge(config, self.networks[network])
         config.merge_from_dict({'randomness.seed': seed})
         return config
@@ -88,7 +90,7 @@ class Plan:
     def recipe_id(self) -> str:
         """Changes with anything that all networks have in common."""
         plain = json.dumps(
-            self._common().to_dict(), sort_keys=True, default=repr
+            self._common.to_dict(), sort_keys=True, default=repr
         )
         start = repr(self.start)
         # Where the images lie is no part of how they are trained on.
@@ -100,6 +102,7 @@ class Plan:
         """What makes this network, as text."""
         return json.dumps(self.networks[network], sort_keys=True)
 
+    @cached_property
     def _common(self):
         config = load_config(str(self.recipe))
         if self.data:
@@ -121,8 +124,7 @@ class Plan:
 
     def roots(self) -> list[Path]:
         """The folders of the images, all splits'."""
-        config = self._common()
-        loaders = [config.get(f'{split}_dataloader') for split in SPLITS]
+        loaders = [self._common.get(f'{split}_dataloader') for split in SPLITS]
         found = [
             Path(loader.dataset.data_root) for loader in loaders if loader
         ]

@@ -5,11 +5,11 @@ import hashlib
 import io
 import math
 from collections.abc import Sequence
-from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from subprocess import run
 
+from ..doctor import installed, PROVIDERS
+from ..utils.compat import PIP
 from ..utils.errors import BanetError
 from ..utils.files import put_whole
 from .plan import Plan
@@ -34,20 +34,6 @@ SAME = dict(
     recipe='recipes', data='data', versions='versions', device='devices'
 )
 FINISHED, DIVERGED = 'finished', 'diverged'
-PACKAGES = (
-    'torch',
-    'onedl-mmengine',
-    'mmengine',
-    'onedl-mmcv',
-    'mmcv',
-    'mmcv-lite',
-    'onedl-mmpretrain',
-    'mmpretrain',
-    'onedl-mmdetection',
-    'mmdet',
-    'onedl-mmsegmentation',
-    'mmsegmentation',
-)
 Row = dict[str, str]
 
 
@@ -138,11 +124,9 @@ def value(row: Row, name: str) -> float:
 
 def versions() -> str:
     """The packages that decide what a training gives, with versions."""
-    found = []
-    for package in PACKAGES:
-        with suppress(PackageNotFoundError):
-            found.append(f'{package} {version(package)}')
-    return ', '.join(found)
+    found = installed()
+    names = [name for module in PIP for name in PROVIDERS[module]]
+    return ', '.join(f'{n} {found[n]}' for n in names if n in found)
 
 
 def commit(folder: Path) -> str:

@@ -31,7 +31,7 @@ from .rows import (
     write_rows,
 )
 from .table import as_markdown, draw
-from .training import check_start, Training, TrainingError
+from .training import Training, TrainingError
 
 LOOK = 5  # seconds between two looks at the runs' logs
 
@@ -97,7 +97,6 @@ class Session:
         Raises:
             TrainingError: One failed; the others were trained all the same.
         """
-        check_start(self.plan, self.work_dir, list(runs))
         trainings = [
             Training(
                 self.plan,

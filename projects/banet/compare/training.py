@@ -35,13 +35,6 @@ def folder_of(work_dir: Path, plan: str, network: str, seed: int) -> Path:
     return work_dir / plan / f'{network}-{seed}'
 
 
-def check_start(plan: Plan, work_dir: Path, runs: list) -> None:
-    """Raise TrainingError if a run that others start from is not finished."""
-    if plan.start is not None:
-        for network, seed in runs:
-            find_start(plan.start, work_dir, network, seed)
-
-
 def find_start(start: Start, work_dir: Path, network: str, seed: int) -> Path:
     """The checkpoint that a run starts from.
 
@@ -74,6 +67,9 @@ class Training:
         work_dir (Path): Folder of all plans' work dirs.
         threads (int): Threads of the process.
         device (str): ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        TrainingError: The run that it starts from is not finished.
     """
 
     def __init__(

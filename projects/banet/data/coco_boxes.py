@@ -1,5 +1,6 @@
 """Boxes that are not what they seem: other orders, other units."""
 
+from .boxes import is_inside
 from .coco_fields import is_number
 from .report import ERROR, Problem
 
@@ -51,14 +52,12 @@ def check_form(content: dict, path: str) -> list[Problem]:
 
 def _inside(box, size):
     x, y, w, h = box
-    width, height = size
-    # A pixel of rounding is usual.
-    return x >= -1 and y >= -1 and x + w <= width + 1 and y + h <= height + 1
+    return is_inside((x, y, x + w, y + h), size)
 
 
 def _corners(box, size):
     x1, y1, x2, y2 = box
-    return x2 > x1 and y2 > y1 and _inside((x1, y1, x2 - x1, y2 - y1), size)
+    return x2 > x1 and y2 > y1 and is_inside(box, size)
 
 
 def _centre(box, size):

@@ -8,6 +8,7 @@ import math
 from collections.abc import Collection
 from typing import Any, Optional
 
+from .boxes import check_place
 from .coco_masks import problem_of_mask
 from .report import ERROR, LOST, NOTE, Problem
 
@@ -189,14 +190,8 @@ def check_box(annotation: dict, image: dict, where: str) -> list[Problem]:
     if w < 1 or h < 1 or area <= 0:
         text = f'bbox={box}, area={area}'
         return [Problem(LOST, 'degenerate box', where, text)]
-    if x >= width or y >= height or x + w <= 0 or y + h <= 0:
-        text = f'bbox={box} in {width} x {height}'
-        return [Problem(LOST, 'box outside the image', where, text)]
-    # A pixel of rounding is usual.
-    if x < -1 or y < -1 or x + w > width + 1 or y + h > height + 1:
-        text = f'bbox={box} in {width} x {height}; transforms clip it'
-        return [Problem(NOTE, 'box beyond the border', where, text)]
-    return []
+    text = f'bbox={box} in {width} x {height}'
+    return check_place((x, y, x + w, y + h), (width, height), text, where)
 
 
 def _check_crowd(annotation, problem):

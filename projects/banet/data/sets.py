@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import DATASETS
 
 from ..utils.errors import BanetError
+from ..utils.registered import class_of
 from .coco import check_coco, read_coco
 from .report import ERROR, NOTE, Problem
 from .voc import check_voc
@@ -20,14 +21,26 @@ class CheckError(BanetError):
     """Why a config's data cannot be looked at, with the remedy."""
 
 
-def leaves(dataset: dict) -> Iterator[dict]:
-    """The data sets inside wrappers such as RepeatDataset, ConcatDataset."""
-    inner = dataset.get('dataset') or dataset.get('datasets')
-    if not inner:
-        yield dataset
-        return
-    for child in inner if isinstance(inner, (list, tuple)) else [inner]:
-        yield from leaves(child)
+def leaves(dataset: dict, key: str = '') -> Iterator[tuple[str, dict]]:
+    """The data sets inside wrappers such as RepeatDataset, ConcatDataset.
+
+    Args:
+        dataset (dict): Config of a data set or wrapper.
+        key (str): Where it stands in the config.
+
+    Yields:
+        tuple: Where each stands, and its config.
+    """
+    for name in ('dataset', 'datasets'):
+        inner = dataset.get(name)
+        if inner and isinstance(inner, (list, tuple)):
+            for i, child in enumerate(inner):
+                yield from leaves(child, f'{key}.{name}.{i}')
+            return
+        if inner:
+            yield from leaves(inner, f'{key}.{name}')
+            return
+    yield key, dataset
 
 
 def split_leaves(cfg: Config) -> Iterator[tuple[str, dict]]:
@@ -46,7 +59,7 @@ def split_leaves(cfg: Config) -> Iterator[tuple[str, dict]]:
             'test_dataloader: nothing to check.'
         )
     for split, loader in loaders.items():
-        for leaf in leaves(loader['dataset']) if loader else ():
+        for _, leaf in leaves(loader['dataset']) if loader else ():
             if leaf not in seen:
                 seen.append(leaf)
                 yield split, leaf
@@ -107,6 +120,14 @@ def ann_file_of(leaf: dict, dataset=None) -> str:
     )
 
 
+def classes_in(leaf: dict, dataset=None) -> Optional[Sequence[str]]:
+    """Names of the classes, also of a data set that was not built."""
+    metainfo = getattr(dataset, 'metainfo', leaf.get('metainfo') or {})
+    if dataset is None and metainfo.get('classes') is None:
+        metainfo = class_of(DATASETS, leaf['type']).METAINFO
+    return metainfo.get('classes')
+
+
 def learns_masks(leaf: dict) -> bool:
     """Whether its pipeline loads masks of objects."""
     return any(
@@ -132,14 +153,14 @@ def check_annotations(
 
     Args:
         leaf (dict): Config of the data set.
-        dataset (Dataset | Exception): What was built of it.
+        dataset (Dataset | Exception | None): What was built of it; None:
+            nothing was.
         masks, evaluates: See :func:`banet.data.coco.check_coco`.
 
     Returns:
         tuple: The problems, and the images that the file names.
     """
-    metainfo = getattr(dataset, 'metainfo', leaf.get('metainfo') or {})
-    classes = metainfo.get('classes')
+    classes = classes_in(leaf, dataset)
     if {'XMLDataset', 'VOCDataset'} & set(kind_of(leaf, dataset)):
         root = os.path.join(
             leaf.get('data_root') or '',
@@ -154,32 +175,17 @@ def check_annotations(
     content, found = read_coco(path, bool(leaf.get('test_mode')))
     if content is None:
         return found, []
-    found += check_content(leaf, content, path, classes, masks, evaluates)
-    return found, images_of(leaf, content)
-
-
-def images_of(leaf: dict, content: dict) -> list[str]:
-    """Paths of all images that a COCO file names."""
+    if leaf.get('test_mode') and not content['annotations']:
+        text = 'enough to predict, not to evaluate'
+        found.append(Problem(NOTE, 'no annotations at all', path, text))
+    else:
+        found += check_coco(content, path, classes or (), masks, evaluates)
     folder = os.path.join(
         leaf.get('data_root') or '',
         (leaf.get('data_prefix') or {}).get('img', ''),
     )
-    return [os.path.join(folder, i['file_name']) for i in content['images']]
-
-
-def check_content(
-    leaf: dict,
-    content: dict,
-    path: str,
-    classes: Optional[Sequence[str]],
-    masks: bool,
-    evaluates: bool,
-) -> list[Problem]:
-    """Problems of what :func:`banet.data.coco.read_coco` returned."""
-    if leaf.get('test_mode') and not content['annotations']:
-        text = 'enough to predict, not to evaluate'
-        return [Problem(NOTE, 'no annotations at all', path, text)]
-    return check_coco(content, path, classes or (), masks, evaluates)
+    images = [os.path.join(folder, i['file_name']) for i in content['images']]
+    return found, images
 
 
 def check_heads(

@@ -8,6 +8,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from ..utils.text import shorten
+from .boxes import check_place
 from .report import ERROR, LOST, NOTE, Problem
 
 
@@ -105,10 +106,5 @@ def _check_box(box, width, height, where):
     if x2 - x1 < 1 or y2 - y1 < 1:
         text = f'bndbox={box}'
         return [Problem(LOST, 'degenerate box', where, text)]
-    if x1 >= width or y1 >= height or x2 <= 0 or y2 <= 0:
-        text = f'bndbox={box} in {width:g} x {height:g}'
-        return [Problem(LOST, 'box outside the image', where, text)]
-    if x1 < -1 or y1 < -1 or x2 > width + 1 or y2 > height + 1:
-        text = f'bndbox={box} in {width:g} x {height:g}; transforms clip it'
-        return [Problem(NOTE, 'box beyond the border', where, text)]
-    return []
+    text = f'bndbox={box} in {width:g} x {height:g}'
+    return check_place((x1, y1, x2, y2), (width, height), text, where)

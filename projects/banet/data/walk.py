@@ -9,23 +9,19 @@ from pathlib import Path
 from typing import Any, Optional
 
 from mmengine.config import Config
-from mmengine.registry import DATASETS, init_default_scope
+from mmengine.registry import init_default_scope
 from mmengine.utils import ProgressBar
 
-from ..utils.registered import class_of
-from .coco import read_coco
 from .items import check_counts, check_item, check_there, describe, reader
 from .labels import Labels
 from .report import NOTE, Problem, Report
 from .sets import (
-    ann_file_of,
     build,
     check_annotations,
     check_build,
-    check_content,
     check_heads,
     check_splits,
-    images_of,
+    classes_in,
     is_coco,
     kind_of,
     learns_masks,
@@ -130,18 +126,20 @@ def open_part(
         if evaluates
         else learns_masks(leaf)
     )
-    if fast and leaf.get('ann_file') and is_coco(leaf):
-        infos, names = check_listed(report, split, leaf, masks, evaluates)
-        return Part(split, leaf, None, infos, names)
-    dataset = build(leaf)
+    # A data set would read a COCO file again, polygons and all.
+    listing = fast and leaf.get('ann_file') and is_coco(leaf)
+    dataset: Any = None if listing else build(leaf)
     found, listed = check_annotations(leaf, dataset, masks, evaluates)
     report.add(split, found)
+    if listing:
+        infos = [dict(img_path=path) for path in listed]
+        return Part(split, leaf, None, infos, classes_in(leaf))
     problem = check_build(leaf, dataset)
     if problem:
         report.add(split, [problem])
         return None
     infos = [dataset.get_data_info(i) for i in range(len(dataset))]
-    names = dataset.metainfo.get('classes')
+    names = classes_in(leaf, dataset)
     return Part(split, leaf, dataset, infos, names, listed)
 
 
@@ -178,28 +176,6 @@ def check_twice(part: Part, first: dict[str, str]) -> list[Problem]:
         if first.setdefault(info['img_path'], part.split) == 'train'
         and part.evaluates
     ]
-
-
-def check_listed(
-    report: Report, split: str, leaf: dict, masks: bool, evaluates: bool
-) -> tuple[list[dict], Optional[Sequence[str]]]:
-    """Look at a COCO file without building its data set, which reads it again.
-
-    Returns:
-        tuple: ``img_path`` of every image, and the classes.
-    """
-    path = ann_file_of(leaf)
-    content, found = read_coco(path, bool(leaf.get('test_mode')))
-    report.add(split, found)
-    classes = (leaf.get('metainfo') or {}).get('classes')
-    if classes is None:  # the data set's own
-        classes = class_of(DATASETS, leaf['type']).METAINFO.get('classes')
-    if content is None:
-        return [], classes
-    report.add(
-        split, check_content(leaf, content, path, classes, masks, evaluates)
-    )
-    return [dict(img_path=path) for path in images_of(leaf, content)], classes
 
 
 def each(check, infos: list, workers: int, split: str):

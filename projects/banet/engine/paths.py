@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.registry import DATASETS
-from mmengine.utils import is_abs
 
 from ..apis.config import ConfigError
+from ..data.sets import leaves
 from ..utils.registered import class_of
 
 
@@ -27,15 +27,11 @@ def check_paths(dataset: dict, key: str, scope: str) -> None:
         key (str): Where it stands in the config.
         scope (str): The config's ``default_scope``.
     """
-    for name in ('dataset', 'datasets'):  # wrappers
-        inner = dataset.get(name)
-        if isinstance(inner, dict):
-            check_paths(inner, f'{key}.{name}', scope)
-        elif isinstance(inner, (list, tuple)):
-            for i, child in enumerate(inner):
-                check_paths(child, f'{key}.{name}.{i}', scope)
-    if dataset.get('dataset') or dataset.get('datasets'):
-        return
+    for place, leaf in leaves(dataset, key):
+        _check_leaf(leaf, place, scope)
+
+
+def _check_leaf(dataset, key, scope):
     if dataset.get('backend_args') or not _reads_files(dataset, scope):
         return
     root = dataset.get('data_root') or ''
@@ -51,7 +47,7 @@ def check_paths(dataset: dict, key: str, scope: str) -> None:
     for name, value in named.items():
         if not isinstance(value, str) or not value or '://' in value:
             continue
-        path = value if is_abs(value) else os.path.join(root, value)
+        path = os.path.join(root, value)  # or value, if it is absolute
         if not os.path.exists(path):
             raise _missing(f'{key}.{name}', value, path)
     _check_indices(dataset, key, root)
@@ -77,7 +73,7 @@ def _reads_files(dataset, scope):
 def _check_indices(dataset, key, root):
     """``indices`` beyond a list's lines stop with an IndexError upstream."""
     indices, file = dataset.get('indices'), dataset.get('ann_file') or ''
-    path = file if is_abs(file) else os.path.join(root, file)
+    path = os.path.join(root, file)
     if not isinstance(indices, int) or not path.endswith('.txt'):
         return
     count = len(Path(path).read_text().splitlines())
