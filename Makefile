@@ -3,6 +3,7 @@
 #              (TASK=det|seg|cls, default det)
 # make test    set-up, then the tests
 # make test-fast  set-up, then the tests that take at most three minutes
+# make docs    set-up, then the docs as a site, in build/site
 # make lint    set-up, then ruff, codespell, the rooms' imports, types
 # make test-upstream   the tests on the last original OpenMMLab releases, in
 #                      .venv-upstream (Python 3.10 or 3.11)
@@ -28,7 +29,7 @@ export OMP_WAIT_POLICY ?= passive
 UPSTREAM ?= .venv-upstream
 UPSTREAM_STAMP := $(UPSTREAM)/.ready
 
-.PHONY: setup demo test test-fast test-upstream lint clean
+.PHONY: setup demo test test-fast test-upstream lint docs clean
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -42,8 +43,8 @@ $(STAMP): $(wildcard requirements/*.txt) setup.py pyproject.toml
 	$(PIP) install -r requirements/build.txt
 	@echo "[3/5] mmcv: compiles its ops once (about 10 minutes on two cores), then from pip's cache"
 	MAX_JOBS=$(JOBS) $(PIP) install --no-build-isolation "$$(grep '^onedl-mmcv=' requirements/mminstall.txt)"
-	@echo "[4/5] the other OpenMMLab libraries, tests, demo"
-	$(PIP) install -r requirements/mminstall.txt -r requirements/tests.txt -r requirements/optional.txt
+	@echo "[4/5] the other OpenMMLab libraries, tests, demo, docs"
+	$(PIP) install -r requirements/mminstall.txt -r requirements/tests.txt -r requirements/optional.txt -r requirements/docs.txt
 	@echo "[5/5] banet itself"
 	$(PIP) install --no-build-isolation -e .
 	$(PIP) check
@@ -64,6 +65,11 @@ lint: setup
 	$(BIN)/codespell
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+# A warning is an error: a link that leads nowhere, a docstring that is not
+# what it seems.
+docs: setup
+	$(BIN)/python -m sphinx -W --keep-going -q -c docs . build/site
 
 $(UPSTREAM_STAMP): $(wildcard requirements/*.txt) setup.py pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 12))' || \

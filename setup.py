@@ -52,6 +52,21 @@ setup(
     long_description=(ROOT / 'README.md').read_text(),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
+    keywords='attention, channel attention, backbone, OpenMMLab, mmdetection, '
+    'mmsegmentation, mmpretrain, BA-Net',
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Science/Research',
+        'Operating System :: POSIX :: Linux',
+        'Programming Language :: Python :: 3.10',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+    ],
+    project_urls={
+        'Paper (ECCV 2022)': 'https://arxiv.org/abs/2112.04150',
+        'Paper (2024)': 'https://arxiv.org/abs/2410.07860',
+    },
     packages=find_packages('projects'),
     package_dir={'': 'projects'},
     python_requires='>=3.10,<3.13',

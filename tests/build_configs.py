@@ -21,8 +21,15 @@ for kind in ('kaiming_uniform_', 'uniform_', 'normal_', 'trunc_normal_'):
     setattr(nn.init, kind, lambda tensor, *args, **kwargs: tensor)
 
 
+def count(forward, size):
+    """Multiply-adds of one image on the meta device."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        forward(torch.zeros(1, 3, *size, device='meta'))
+    return counter.get_total_flops() // 2
+
+
 def macs_and_widths(cfg, model, side):
-    """Multiply-adds, as the README's table counts them, and of the maps."""
+    """Multiply-adds as the task pages count them, widths of the maps, size."""
     size, forward = dict(
         mmpretrain=(
             (side, side),
@@ -36,19 +43,35 @@ def macs_and_widths(cfg, model, side):
     )[cfg.default_scope]
     model.to('meta')
     maps = []
-    model.backbone.register_forward_hook(lambda *args: maps.extend(args[2]))
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        forward(torch.zeros(1, 3, *size, device='meta'))
-    return counter.get_total_flops() // 2, [m.shape[1] for m in maps]
+    hook = model.backbone.register_forward_hook(lambda *a: maps.extend(a[2]))
+    macs = count(forward, size)
+    hook.remove()
+    return macs, [m.shape[1] for m in maps], size
+
+
+def parameters(model):
+    return sum(p.numel() for p in model.parameters())
+
+
+def added_by_attention(cfg, backbone, size):
+    """Parameters and multiply-adds beyond those of the plain backbone."""
+    plain = MODELS.build(dict(cfg.model.backbone, attention=None))
+    plain = plain.to('meta')
+    plain.eval()
+    return (
+        parameters(backbone) - parameters(plain),
+        count(backbone, size) - count(plain, size),
+    )
 
 
 def describe(path):
     cfg = Config.fromfile(path)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build(cfg.model).eval()
-    backbone = model.backbone
-    side = 32 if 'cifar' in path else 224
-    macs, widths = macs_and_widths(cfg, model, side)
+        backbone = model.backbone
+        side = 32 if 'cifar' in path else 224
+        macs, widths, size = macs_and_widths(cfg, model, side)
+        more_params, more_macs = added_by_attention(cfg, backbone, size)
     if hasattr(model, 'neck') and hasattr(model.neck, 'lateral_convs'):
         expected = [m.conv.in_channels for m in model.neck.lateral_convs]
         widths = widths[-len(expected) :]  # RetinaNet starts at stage 2
@@ -72,8 +95,10 @@ def describe(path):
         widths=widths,
         expected_widths=expected,
         imports=list(cfg.custom_imports['imports']),
-        params=sum(p.numel() for p in model.parameters()),
+        params=parameters(model),
         macs=macs,
+        plain_params=parameters(model) - more_params,
+        plain_macs=macs - more_macs,
     )
 
 

@@ -15,8 +15,8 @@ GUIDES = {
 }
 BLOCK = re.compile(r'^```(\w+)\n(.*?)^```', re.M | re.S)
 STEP = re.compile(
-    r'^(Save this as|Add this to the end of|Add this row to) [^\n]*?'
-    r'`([\w./-]+\.(?:py|yml|md))`[^\n]*:\n\n```\w+\n(.*?)^```',
+    r'^(Save this as|Add this to the end of) [^\n]*?'
+    r'`([\w./-]+\.(?:py|yml))`[^\n]*:\n\n```\w+\n(.*?)^```',
     re.M | re.S,
 )
 
@@ -37,11 +37,11 @@ def commands(guide):
 
 
 def write_files(guide, folder):
-    """Do what the guide says with files, but for the README's row."""
+    """Do what the guide says with files."""
     for verb, path, text in steps(guide):
         if verb == 'Save this as':
             (folder / path).write_text(text)
-        elif verb == 'Add this to the end of':
+        else:
             with open(folder / path, 'a') as file:
                 file.write(text)
 
@@ -56,7 +56,7 @@ def shell(line, folder):
 
 def make_clone(folder, *copied):
     """A folder like a clone, of which only the ``copied`` may change."""
-    for name in ('tools', 'configs', 'tests', 'model-index.yml', 'README.md'):
+    for name in ('tools', 'configs', 'docs', 'tests', 'model-index.yml'):
         if name not in copied:
             (folder / name).symlink_to(ROOT / name)
         elif (ROOT / name).is_dir():

@@ -1,5 +1,8 @@
-"""The shipped configs by their names."""
+"""The shipped configs by their names, and what is listed of them."""
 
+import re
+
+import yaml
 from runs import ROOT
 
 CONFIGS = {
@@ -7,10 +10,25 @@ CONFIGS = {
     for path in sorted(ROOT.glob('configs/*/*.py'))
     if path.parent.name != 'experiments'  # plans, see tests/compare
 }
-README = (ROOT / 'README.md').read_text()
+INDEX = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+ENTRIES = {
+    entry['Name']: entry
+    for path in INDEX['Import']
+    for entry in yaml.safe_load((ROOT / path).read_text())['Models']
+}
+# The plain networks, by the names of upstream's configs.
+PLAIN = {
+    entry['Name']: entry
+    for entry in yaml.safe_load((ROOT / 'configs/baselines.yml').read_text())
+}
 SCOPES = dict(
     classification='mmpretrain', detection='mmdet', segmentation='mmseg'
 )
+
+
+def plain_name(name):
+    """``ba-resnet50_8xb32_in1k`` -> ``resnet50_8xb32_in1k``."""
+    return re.sub(r'bav?1?-', '', name)
 
 
 def names(*folders):

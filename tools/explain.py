@@ -4,10 +4,10 @@
     python tools/explain.py cam CONFIG CHECKPOINT IMAGES [--layer LAYER]
     python tools/explain.py features CONFIG CHECKPOINT IMAGES [--layer LAYER]
 
-bridge: which layers each block's attention listens to; with images also how it
-gates them. cam: where the network looks, for a class or a box. features: what
-its layers see. IMAGES: an image, a folder, a quoted glob, or a video. Each
-takes --help.
+bridge: which layers weigh most in each block's attention; with images also
+how it gates them. cam: where the network looks, for a class or a box.
+features: what its layers see. IMAGES: an image, a folder, a quoted glob, or a
+video. Each takes --help.
 """
 
 import sys

@@ -12,9 +12,16 @@ from importlib import import_module
 from importlib.metadata import distributions
 from importlib.util import find_spec
 
-from .utils.compat import numbers, PIP, REQUIREMENTS
+from .utils.compat import (
+    NAMESAKE,
+    numbers,
+    ORIGINALS,
+    PIP,
+    PYTHONS,
+    REQUIREMENTS,
+    SEPARATE,
+)
 
-PYTHONS = (3, 10), (3, 13)  # first that fits, first that does not
 # module -> distributions that provide it: the original, the maintained fork
 PROVIDERS = dict(
     torch=('torch',),
@@ -28,14 +35,6 @@ PROVIDERS = dict(
 )
 OPTIONAL = dict(mmdet='detection', mmseg='segmentation')
 TORCH = f'pip install {PIP["torch"]}'
-# The last original releases, as in requirements/upstream.txt.
-ORIGINALS = dict(
-    mmcv='--no-build-isolation mmcv==2.1.0',
-    mmengine='mmengine==0.10.7',
-    mmpretrain='mmpretrain==1.2.0',
-    mmdet='mmdet==3.3.0',
-    mmseg='mmsegmentation==1.2.2',
-)
 
 
 @dataclass(frozen=True)
@@ -115,6 +114,8 @@ def check_missing(versions: dict) -> list:
 def check_doubles(versions: dict) -> list:
     """Do two distributions write into one module's folder?"""
     found = []
+    if 'banet' in versions:
+        found.append(Finding(NAMESAKE, SEPARATE))
     for name, providers in PROVIDERS.items():
         double = [p for p in providers if p in versions]
         if len(double) > 1:
@@ -141,7 +142,7 @@ def check_pairs(versions: dict) -> list:
             f'with torch {versions["torch"]} (torch.load there reads weights '
             'only).'
         )
-        line = 'pip install torch==2.1.2 torchvision==0.16.2'
+        line = f'pip install {ORIGINALS["torch"]}'
         if sys.version_info >= (3, 12):  # for which there is no torch 2.1
             line = 'pip uninstall -y mmengine && pip install '
             line += PIP['mmengine']

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from recipes import CONFIGS, README, RECIPES
+from recipes import CONFIGS, ENTRIES, PLAIN, plain_name, RECIPES
 from runs import ROOT
 
 
@@ -95,12 +95,16 @@ def test_schedule_batch_and_crop_are_those_of_the_name(name):
         assert tuple(cfg.crop_size) == size
 
 
+def to_ten_millions(macs):
+    return round(macs / 1e7) * 10**7
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('name', RECIPES)
-def test_readme_lists_the_config_with_its_size(built, name):
-    path = CONFIGS[name].relative_to(ROOT)
-    found = built[name]
-    assert (
-        f'| [{name}]({path}) | {found["params"]:,} | '
-        f'{found["macs"] / 1e9:.2f} G |'
-    ) in README
+def test_sizes_are_those_of_the_models(built, name):
+    found, own = built[name], ENTRIES[name]['Metadata']
+    plain = PLAIN[plain_name(name)]
+    assert own['Parameters'] == found['params']
+    assert own['FLOPs'] == to_ten_millions(found['macs'])
+    assert plain['Parameters'] == found['plain_params']
+    assert plain['FLOPs'] == to_ten_millions(found['plain_macs'])

@@ -1,23 +1,30 @@
 """Recipes are upstream's, except for the backbone."""
 
-import re
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from mmengine.config import Config
 from mmengine.registry import DefaultScope, MODELS
 from mmengine.utils import get_installed_path
-from recipes import CONFIGS, flat, names, RECIPES, SCOPES
+from recipes import (
+    CONFIGS,
+    flat,
+    names,
+    PLAIN,
+    plain_name,
+    RECIPES,
+    SCOPES,
+)
 
 
 def upstream_of(name):
     """Our recipe's baseline among the installed configs, or None."""
     path = CONFIGS[name]
     scope = SCOPES[path.parent.name]
-    stem = re.sub(r'bav?1?-', '', name)
     root = Path(get_installed_path(scope)) / '.mim' / 'configs'
-    found = sorted(root.glob(f'*/{stem}.py'))
+    found = sorted(root.glob(f'*/{plain_name(name)}.py'))
     return found[0] if found else None
 
 
@@ -101,3 +108,30 @@ def test_swin_is_that_of_mmdet_and_mmseg_but_for_the_attention(name):
 def test_every_baseline_is_compared():
     """The mapping of names finds upstream's file for all but ours alone."""
     assert [name for name in RECIPES if upstream_of(name) is None] == COMPOSED
+
+
+def upstream_figures(path):
+    """What the metafile beside an installed config says: one dict per entry."""
+    (metafile,) = path.parent.glob('metafile.y*ml')
+    entries = [
+        entry
+        for entry in yaml.safe_load(metafile.read_text())['Models']
+        if Path(entry['Config']).name == path.name
+    ]
+    # Weights of other origins come under names of their own.
+    named = [entry for entry in entries if entry['Name'] == path.stem]
+    chosen = named or (entries if len(entries) == 1 else [])
+    for entry in chosen:
+        results = entry.get('Results') or []
+        results = results if isinstance(results, list) else [results]
+        yield {k: v for r in results for k, v in r['Metrics'].items()}
+
+
+@pytest.mark.parametrize('name', [n for n in RECIPES if n not in COMPOSED])
+def test_figures_of_the_plain_network_are_upstreams(name):
+    path, plain = upstream_of(name), PLAIN[plain_name(name)]
+    assert plain['URL'].endswith(f'/configs/{path.parent.name}/{path.name}')
+    theirs = list(upstream_figures(path)) or [{}]
+    # One name of mmseg's stands twice there, for 80k and for 160k.
+    assert any(plain['Metrics'].items() <= t.items() for t in theirs)
+    assert bool(plain['Metrics']) == bool(theirs[0])

@@ -15,11 +15,11 @@ import pytest
 from pages import PAGES
 from runs import python, ROOT, run, SHORT, write_checkpoints
 
-COCO = 'configs/detection/mask-rcnn_ba-r50_fpn_1x_coco.py'
+RECIPE = r'configs/(classification|detection|segmentation)/'
 # pattern -> test that runs such a command, or why none can
 ELSEWHERE = {
     r'make (demo|test)': 'the set-up itself: .ci/run is make test',
-    r'pip install': 'the set-up itself: the Makefile has the same lines',
+    r'pip install': 'see test_the_readmes_line_changes_no_other_package',
     r'GPUS=\d+ bash tools/slurm_': 'test_launch_scripts_pass_everything_on',
     r'NNODES=2 ': 'test_launch_scripts_pass_everything_on',
     r'bash tools/dist_test': 'test_launch_scripts_pass_everything_on',
@@ -37,8 +37,8 @@ ELSEWHERE = {
     'test_eight_bits_change_little_and_say_how_much',
     r'python tools/check_data.py my_nuclei': 'large pictures: the same with a '
     'demo config runs in this test',
-    rf'python tools/(train|test).py {COCO}': 'COCO is not here: the same '
-    'command with a demo config runs in this test',
+    rf'python tools/(train|test).py {RECIPE}': 'the data set is not here: the '
+    'same command with a demo config runs in this test',
 }
 # What a command of the docs gets, so that it takes seconds.
 SHORTER = {

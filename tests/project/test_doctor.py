@@ -157,6 +157,12 @@ FAULTS = {
         'mmseg needs ftfy, which it does not ask for.',
         'pip install ftfy',
     ),
+    "PyPI's banet": (
+        {**FORK, 'banet': ('burned_areas', '0.6.5')},
+        {},
+        "the distribution 'banet' is another project",
+        'pip uninstall -y banet banet-openmmlab',
+    ),
     'something unknown': (
         FORK,
         dict(mmdet="raise ValueError('a new fault')"),

@@ -26,20 +26,21 @@ def test_pictures_are_there_and_small():
             assert size < 200_000, path
 
 
+LINKED = [
+    *PAGES,
+    *sorted((ROOT / 'docs/extend').glob('*.md')),
+    ROOT / 'SECURITY.md',
+    ROOT / 'data/nuclei_mini/README.md',
+    ROOT / 'projects/banet/README.md',
+]
+
+
 @pytest.mark.parametrize(
-    'path',
-    [
-        'README.md',
-        'SECURITY.md',
-        'data/nuclei_mini/README.md',
-        'docs/benchmark.md',
-        'docs/reliability.md',
-        'projects/banet/README.md',
-    ],
+    'path', LINKED, ids=lambda p: str(p.relative_to(ROOT))
 )
 def test_links_lead_to_files_and_no_figure_is_left_open(path):
-    text = (ROOT / path).read_text()
+    text = path.read_text()
     for link in re.findall(r'\]\(([^)#]+)\)', text):
         if '://' not in link:
-            assert (ROOT / path).parent.joinpath(link).exists(), link
+            assert path.parent.joinpath(link).exists(), link
     assert not re.search(r'@[A-Z]+@|TODO|TBD', text)

@@ -112,3 +112,15 @@ def test_empty_folder_of_a_packages_name_is_not_the_package(tmp_path):
     )
     (tmp_path / 'mmnothing').mkdir()
     assert python(code, tmp_path).stdout.strip() == 'None'
+
+
+def test_another_project_of_that_name_is_named(tmp_path):
+    info = tmp_path / 'banet-0.6.5.dist-info'
+    info.mkdir()
+    (info / 'METADATA').write_text(
+        'Metadata-Version: 2.1\nName: banet\nVersion: 0.6.5\n'
+    )
+    result = python('import banet', tmp_path, PYTHONPATH=str(tmp_path))
+    assert result.returncode == 1
+    assert "ImportError: the distribution 'banet' is anoth" in result.stderr
+    assert 'pip uninstall -y banet banet-openmmlab' in result.stderr

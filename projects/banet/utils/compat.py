@@ -7,6 +7,7 @@ this check names what is missing or does not fit, and the line that mends it.
 
 import re
 from importlib import import_module
+from importlib.metadata import distribution, PackageNotFoundError
 
 from .errors import BanetError
 
@@ -24,6 +25,16 @@ PIP = dict(
     mmdet='onedl-mmdetection==3.5.1',
     mmseg='onedl-mmsegmentation==1.4.2',
 )
+# The last original releases, as in requirements/upstream.txt.
+ORIGINALS = dict(
+    torch='torch==2.1.2 torchvision==0.16.2',
+    mmengine='mmengine==0.10.7',
+    mmcv='--no-build-isolation mmcv==2.1.0',
+    mmpretrain='mmpretrain==1.2.0',
+    mmdet='mmdet==3.3.0',
+    mmseg='mmsegmentation==1.2.2',
+)
+PYTHONS = (3, 10), (3, 13)  # first that fits, first that does not
 # (module, first version that fits, first that does not)
 REQUIREMENTS = (
     ('torch', '2.1', '3'),
@@ -52,13 +63,36 @@ def _version(name):
     return getattr(module, '__version__', None)
 
 
+NAMESAKE = (
+    "the distribution 'banet' is another project (burned areas in satellite "
+    "images) whose files lie in the same folder as this package's, which "
+    'pip calls banet-openmmlab.'
+)
+SEPARATE = 'pip uninstall -y banet banet-openmmlab'
+
+
+def has_namesake() -> bool:
+    """Whether PyPI's ``banet``, another project, is installed."""
+    try:
+        distribution('banet')
+    except PackageNotFoundError:
+        return False
+    return True
+
+
 def check_environment():
     """Import each required module and compare its version.
 
     Raises:
         ImportError: Names the module, what was found, what is needed and the
-            pip line that installs it.
+            pip line that installs it; or says that another project of the
+            same name is installed.
     """
+    if has_namesake():
+        raise ImportError(
+            f'{NAMESAKE} Remove both, then install this one again:\n'
+            f'    {SEPARATE}'
+        )
     for name, minimum, limit in REQUIREMENTS:
         remedy = (
             f'banet needs {name} >= {minimum}, < {limit}. Tested:\n'
