@@ -13,6 +13,6 @@ data_preprocessor = dict(num_classes=classes)
 train_dataloader = dict(dataset=dict(indices=400 * classes))
 val_dataloader = dict(dataset=dict(indices=50 * classes))
 test_dataloader = val_dataloader
-epochs = 24
+epochs = 16
 train_cfg = dict(max_epochs=epochs, val_interval=epochs // 4)
 param_scheduler = dict(total_steps=epochs)
