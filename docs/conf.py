@@ -24,8 +24,6 @@ include_patterns = [
     '.github/CONTRIBUTING.md',
     'CHANGELOG.md',
     'SECURITY.md',
-    'README.md',
-    'README_zh-CN.md',
 ]
 exclude_patterns = ['.venv*', 'build', 'dist', 'work_dirs', '**/.mim']
 

@@ -105,9 +105,9 @@ def bridges(first, merge, term):
     """Pooled features from conv ``first`` on, brought to (GATE_X, merge)."""
     parts = []
     for number in range(first, 4):
-        y = ROWS[number - 1] + 27
+        y = ROWS[number - 1] + 36
         parts += [
-            text(CONV_X + 46, y - 4, f'F_{number}'),
+            text(CONV_X + 48, y - 6, f'F_{number}'),
             arrow([(CONV_X + 30, y), (CONV_X + 71, y)], 'flow'),
             box(CONV_X + 104, y, 66, term(number), 'bridge', 24),
             arrow(
@@ -134,27 +134,27 @@ def panel(title, parts, left):
 def picture():
     se = [
         *block(),
-        text(CONV_X + 46, 225, 'F_3'),
-        arrow([(CONV_X + 30, 229), (CONV_X + 71, 229)], 'flow'),
-        box(CONV_X + 98, 229, 52, 'g_3', 'bridge', 24),
+        text(CONV_X + 48, 232, 'F_3'),
+        arrow([(CONV_X + 30, 238), (CONV_X + 71, 238)], 'flow'),
+        box(CONV_X + 98, 238, 52, 'g_3', 'bridge', 24),
         arrow(
-            [(CONV_X + 124, 229), (184, 229), (184, 106), (GATE_X, 106)],
+            [(CONV_X + 124, 238), (184, 238), (184, 106), (GATE_X, 106)],
             'flow',
         ),
         *gate(['FC', 'ReLU', 'FC', 'σ'], 114),
     ]
     v1 = [
         *block(),
-        *bridges(1, 89, lambda i: f'BN W_{i} g_{i}'),
-        circle(GATE_X, 89, 'Σ', 'bridge'),
-        *gate(['ReLU', 'W_g', 'σ'], 108),
+        *bridges(1, 98, lambda i: f'BN W_{i} g_{i}'),
+        circle(GATE_X, 98, 'Σ', 'bridge'),
+        *gate(['ReLU', 'W_g', 'σ'], 117),
     ]
     v2 = [
         *block(),
-        *bridges(1, 89, lambda i: f'a_{i} W_{i} g_{i}'),
-        circle(GATE_X, 89, 'Σ', 'bridge'),
-        text(GATE_X + 26, 94, '+ b'),
-        *gate(['BN', 'ReLU', 'W_g', 'σ'], 108),
+        *bridges(1, 98, lambda i: f'a_{i} W_{i} g_{i}'),
+        circle(GATE_X, 98, 'Σ', 'bridge'),
+        text(GATE_X + 26, 103, '+ b'),
+        *gate(['BN', 'ReLU', 'W_g', 'σ'], 117),
     ]
     marker = ''.join(
         f'<marker id="{name}" viewBox="0 0 8 8" refX="7" refY="4" '

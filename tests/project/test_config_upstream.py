@@ -111,7 +111,7 @@ def test_every_baseline_is_compared():
 
 
 def upstream_figures(path):
-    """What the metafile beside an installed config says: one dict per entry."""
+    """What the metafile beside an installed config says, entry by entry."""
     (metafile,) = path.parent.glob('metafile.y*ml')
     entries = [
         entry

@@ -30,6 +30,8 @@ ELSEWHERE = {
     r'python tools/compare.py': 'half an hour: real runs are in '
     'test_killed_comparison_goes_on_and_finished_runs_are_not_repeated',
     r'python tests/stress/': 'an hour: docs/reliability.md has its results',
+    r'python tools/benchmark.py --suite': 'half an hour: its commands are '
+    'parsed in test_every_case_is_a_command_of_the_tool',
     r'python tools/benchmark.py .*--repeats': 'minutes: the same options run '
     'in test_networks_are_timed_and_written and '
     'test_training_and_layouts_are_timed',

@@ -103,8 +103,8 @@ class BAConvNeXt(BridgedBackbone, ConvNeXt):
             plain ConvNeXt. Defaults to True.
         deploy (bool): Build the inference form. Defaults to False.
         compile_blocks (bool | dict): See :class:`banet.BAResNet`.
-        *args, **kwargs: Arguments of mmpretrain's ConvNeXt, in its order;
-            ``use_grn=True,
+        *args: Arguments of mmpretrain's ConvNeXt, in its order.
+        **kwargs: The same by name. ``use_grn=True,
             layer_scale_init_value=0.`` gives version 2.
 
     Raises:

@@ -78,8 +78,8 @@ class BAEfficientNet(MBConvStages, EfficientNet):
             Defaults to True.
         deploy (bool): Build the inference form. Defaults to False.
         compile_blocks (bool | dict): See :class:`banet.BAResNet`.
-        *args, **kwargs: Arguments of mmpretrain's EfficientNet, in its
-            order.
+        *args: Arguments of mmpretrain's EfficientNet, in its order.
+        **kwargs: The same by name.
 
     Raises:
         ValueError: Unknown ``arch``; ``frozen_stages`` or ``out_indices``

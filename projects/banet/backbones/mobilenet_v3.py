@@ -37,7 +37,8 @@ class BAMobileNetV3(InvertedResiduals, MobileNetV3):
             frozen stages. Defaults to True.
         deploy (bool): Build the inference form. Defaults to False.
         compile_blocks (bool | dict): See :class:`banet.BAResNet`.
-        *args, **kwargs: Arguments of mmpretrain's MobileNetV3, in its order.
+        *args: Arguments of mmpretrain's MobileNetV3, in its order.
+        **kwargs: The same by name.
 
     Raises:
         ValueError: Unknown ``arch``; ``frozen_stages`` or ``out_indices``

@@ -32,10 +32,10 @@ class BARegNet(ResidualStages, RegNet):
     Args:
         arch (str | dict): One of mmpretrain's, ``regnetx_400mf`` to
             ``regnetx_12gf``, or a description of one.
-        *args, **kwargs: Arguments of mmpretrain's RegNet, in its order, and
-            ``attention``, ``warm_start``, ``contract_dilation``,
-            ``zero_init_residual``, ``deploy`` and ``compile_blocks`` of
-            :class:`banet.BAResNet`.
+        *args: Arguments of mmpretrain's RegNet, in its order.
+        **kwargs: The same by name, and ``attention``, ``warm_start``,
+            ``contract_dilation``, ``zero_init_residual``, ``deploy`` and
+            ``compile_blocks`` of :class:`banet.BAResNet`.
 
     Raises:
         ValueError: Unknown ``arch``, or ``frozen_stages`` out of range.

@@ -114,7 +114,8 @@ class BAResNet(ResidualStages, ResNet):
             with torch.compile's arguments if it is a dict; names of weights
             stay as they are. The deploy form stays eager.
             Defaults to False.
-        *args, **kwargs: Arguments of mmpretrain's ResNet, in its order.
+        *args: Arguments of mmpretrain's ResNet, in its order.
+        **kwargs: The same by name.
 
     Raises:
         ValueError: Unknown ``depth``, or ``frozen_stages`` out of range.

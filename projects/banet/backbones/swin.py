@@ -144,9 +144,9 @@ class BASwinTransformer(BridgedBackbone, SwinTransformer):
             plain Swin Transformer. Defaults to True.
         deploy (bool): Build the inference form. Defaults to False.
         compile_blocks (bool | dict): See :class:`banet.BAResNet`.
-        *args, **kwargs: Arguments of mmpretrain's SwinTransformer, in its
-            order. In detectors and
-            segmentors say ``pad_small_map=True``.
+        *args: Arguments of mmpretrain's SwinTransformer, in its order.
+        **kwargs: The same by name. In detectors and segmentors say
+            ``pad_small_map=True``.
 
     Raises:
         ValueError: Unknown ``arch``, or ``frozen_stages`` out of range.

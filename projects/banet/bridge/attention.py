@@ -120,10 +120,9 @@ class BridgeAttention(Gate):
 
 @MODELS.register_module()
 class BridgeAttentionV1(BridgeAttention):
-    r"""BAv1: every bridged feature has its own BN before the sum.
+    """BAv1: every bridged feature has its own BN before the sum. ::
 
-    .. math::
-        w = \sigma(W_g \, \mathrm{ReLU}(\sum_i \mathrm{BN}_i(W_i g_i)))
+        w = sigmoid(W_g ReLU(sum_i BN_i(W_i g_i)))
 
     Args, Raises: those of :class:`BridgeAttention`.
 
@@ -156,11 +155,10 @@ class BridgeAttentionV1(BridgeAttention):
 
 @MODELS.register_module()
 class BridgeAttentionV2(BridgeAttention):
-    r"""BAv2: learned scalars select how much each bridged feature counts.
+    """BAv2: learned scalars select how much each bridged feature counts. ::
 
-    .. math::
-        z = \sum_i a_i (W_i g_i) + b, \qquad
-        w = \sigma(W_g \, \mathrm{ReLU}(\mathrm{BN}(z)))
+        z = sum_i a_i (W_i g_i) + b
+        w = sigmoid(W_g ReLU(BN(z)))
 
     The *adaptive selection operator* (a, b) is one ``Linear(n, 1)``, shared
     by all channels and images: learned, but independent of the input, as in

@@ -54,9 +54,10 @@ class BridgeMixin(WarmStart):
         warm_start (bool): Make weights that lack this block's attention give
             exactly the plain block, see :meth:`takes_warm_start`.
             Defaults to True.
-        *args, **kwargs: Arguments of the block. ``with_cp`` runs the forward
-            pass twice, so norms that train update their running statistics
-            twice per step, as upstream's do.
+        *args: Arguments of the block.
+        **kwargs: The same by name. ``with_cp`` runs the forward pass twice,
+            so norms that train update their running statistics twice per
+            step, as upstream's do.
     """
 
     norm_cfg: dict

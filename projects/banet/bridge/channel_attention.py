@@ -56,10 +56,9 @@ class ChannelAttention(Gate):
 
 @MODELS.register_module()
 class SqueezeExcitation(ChannelAttention):
-    r"""Squeeze-and-excitation (SE), in the place of bridge attention.
+    """Squeeze-and-excitation (SE), in the place of bridge attention. ::
 
-    .. math::
-        w = \sigma(W_2 \, \mathrm{ReLU}(W_1 g + b_1) + b_2)
+        w = sigmoid(W_2 ReLU(W_1 g + b_1) + b_2)
 
     Args:
         ratio (int): Reduction r, the hidden width is C // r. Defaults to 16.
@@ -110,11 +109,9 @@ class SqueezeExcitation(ChannelAttention):
 
 @MODELS.register_module()
 class EfficientChannelAttention(ChannelAttention):
-    r"""ECA: a conv along the channels, whose kernel grows with their number.
+    """ECA: a conv along the channels, whose kernel grows with their number. ::
 
-    .. math::
-        w = \sigma(\mathrm{conv1d}_k(g)), \qquad
-        k = \left| \frac{\log_2 C + b}{\gamma} \right|_\mathrm{odd}
+        w = sigmoid(conv1d_k(g)),  k = (log2(C) + b) / gamma, made odd
 
     In the deploy form it stays as it is: as one matrix it would be as large
     as the block's last conv.
