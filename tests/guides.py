@@ -56,7 +56,14 @@ def shell(line, folder):
 
 def make_clone(folder, *copied):
     """A folder like a clone, of which only the ``copied`` may change."""
-    for name in ('tools', 'configs', 'docs', 'tests', 'model-index.yml'):
+    for name in (
+        'tools',
+        'configs',
+        'docs',
+        'tests',
+        'model-index.yml',
+        'README.md',
+    ):
         if name not in copied:
             (folder / name).symlink_to(ROOT / name)
         elif (ROOT / name).is_dir():

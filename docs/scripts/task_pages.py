@@ -11,7 +11,6 @@ import re
 from pathlib import Path
 
 import yaml
-from mmengine.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 TASKS = ('classification', 'detection', 'segmentation')
@@ -49,22 +48,14 @@ def plain_name(name):
     return re.sub(r'bav?1?-', '', name)
 
 
-def recipe(path):
+def recipe(metadata):
     """Length of the schedule and images per step."""
-    cfg = Config.fromfile(path)
-    epochs = cfg.train_cfg.get('max_epochs')
     length = (
-        f'{epochs} epochs'
-        if epochs
-        else f'{cfg.train_cfg.max_iters // 1000}k iterations'
+        f'{metadata["Epochs"]} epochs'
+        if 'Epochs' in metadata
+        else f'{metadata["Iterations"] // 1000}k iterations'
     )
-    named = re.search(r'_(\d+)xb(\d+)', path.stem)
-    batch = (
-        cfg.auto_scale_lr.base_batch_size
-        if 'auto_scale_lr' in cfg
-        else int(named[1]) * int(named[2])
-    )
-    return f'{length}, batch {batch}'
+    return f'{length}, batch {metadata["Batch Size"]}'
 
 
 def figures(metrics, task):
@@ -92,14 +83,14 @@ def own_row(model, task):
         for result in model['Results']
     )
     shown = figures(metrics, task)
-    path = ROOT / model['Config']
+    path = Path(model['Config'])
     version = 'BAv1' if 'bav1-' in model['Name'] else 'BAv2'
     return (
         f'| [{model["Name"]}]({path.name}) | {version} | '
         f'{model["Metadata"]["Parameters"]:,} | '
         f'{model["Metadata"]["FLOPs"] / 1e9:.2f} G | '
         f'{"-" if here else shown} | {shown if here else "-"} | '
-        f'{recipe(path)} |'
+        f'{recipe(model["Metadata"])} |'
     )
 
 

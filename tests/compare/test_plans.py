@@ -1,5 +1,7 @@
 """Plans compare what they say, and what is wrong with one is named."""
 
+from pathlib import Path
+
 import pytest
 from mmengine.registry import init_default_scope, MODELS
 from runs import ROOT
@@ -50,6 +52,15 @@ def test_networks_are_what_their_names_say(path, data):
         kind = KINDS.get(network.split('-')[0], 'BridgeAttentionV2')
         found = {type(a).__name__ for _, _, a in bridges(backbone)}
         assert found == ({kind} if kind else set()), network
+
+
+@pytest.mark.parametrize('path', PLANS, ids=[path.stem for path in PLANS])
+def test_images_lie_where_the_plan_is_told(path, data):
+    """In wrapped data sets, too."""
+    plan = read_plan(path, data)
+    (root,) = plan.roots()
+    expected = plan.data if plan.data else Path('data/digits')
+    assert root == expected
 
 
 @pytest.mark.parametrize('path', PLANS, ids=[path.stem for path in PLANS])

@@ -69,12 +69,16 @@ def as_list(value):
 @pytest.mark.parametrize('name', RECIPES)
 def test_schedule_batch_and_crop_are_those_of_the_name(name):
     cfg = Config.fromfile(CONFIGS[name])
+    listed = ENTRIES[name]['Metadata']
     batch = re.search(r'_(\d+)xb(\d+)', name)
     if batch:
         gpus, per_gpu = int(batch[1]), int(batch[2])
         assert cfg.train_dataloader.batch_size == per_gpu
-        if 'auto_scale_lr' in cfg:
-            assert cfg.auto_scale_lr.base_batch_size == gpus * per_gpu
+        assert listed['Batch Size'] == gpus * per_gpu
+    if 'auto_scale_lr' in cfg:
+        assert cfg.auto_scale_lr.base_batch_size == listed['Batch Size']
+    assert listed.get('Epochs') == cfg.train_cfg.get('max_epochs')
+    assert listed.get('Iterations') == cfg.train_cfg.get('max_iters')
     for pattern, found in (
         (r'-(\d+)e_', 'max_epochs'),
         (r'-(\d+)k_', 'max_iters'),

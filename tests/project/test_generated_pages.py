@@ -34,6 +34,7 @@ def test_each_plain_network_stands_above_its_own():
         lines = [line.split(' ')[1] for line in page.read_text().splitlines()
                  if line.startswith('| ')]  # fmt: skip
         rows = [row.split(']')[0].lstrip('[') for row in lines]
+        assert {plain_name(name), name} <= set(rows)
         assert rows.index(plain_name(name)) < rows.index(name)
 
 

@@ -13,6 +13,7 @@ from typing import Optional
 from mmengine.config import Config
 
 from ..apis.config import ConfigError, load_config
+from ..data.sets import leaves
 
 KEYS = 'recipe', 'networks', 'seeds', 'baseline', 'metrics', 'data', 'start'
 SPLITS = 'train', 'val', 'test'
@@ -115,8 +116,9 @@ class Plan:
         loader = config.get(f'{split}_dataloader')
         if not loader:
             return
-        was = loader.dataset.get('data_root', '')
-        loader.dataset.data_root = str(self.data)
+        for _, dataset in leaves(loader.dataset):
+            was = dataset.get('data_root', '')
+            dataset.data_root = str(self.data)
         evaluator = config.get(f'{split}_evaluator')
         if evaluator and was and evaluator.get('ann_file', '').startswith(was):
             inner = evaluator.ann_file[len(was) :].lstrip('/')
@@ -125,10 +127,13 @@ class Plan:
     def roots(self) -> list[Path]:
         """The folders of the images, all splits'."""
         loaders = [self._common.get(f'{split}_dataloader') for split in SPLITS]
-        found = [
-            Path(loader.dataset.data_root) for loader in loaders if loader
-        ]
-        return sorted(set(found))
+        found = {
+            Path(dataset.data_root)
+            for loader in loaders
+            if loader
+            for _, dataset in leaves(loader.dataset)
+        }
+        return sorted(found)
 
 
 def read_plan(path: Path, data: Optional[Path]) -> Plan:
