@@ -14,6 +14,7 @@ from banet.data.sources import open_source
 from banet.utils.outfolder import OutFolder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('task', TASKS)
 def test_pictures_and_json_are_written(predictors, tmp_path, task):
     source = open_source(f'{VAL}/[03]*57*.png')
@@ -28,6 +29,7 @@ def test_pictures_and_json_are_written(predictors, tmp_path, task):
         assert (picture != image).any()
 
 
+@pytest.mark.slow
 def test_json_of_a_detector_is_cocos(predictors, tmp_path):
     source = open_source(IMAGES[0])
     path = predict_to(predictors['det'], source, OutFolder(tmp_path), 0.0)

@@ -111,6 +111,7 @@ def take_statistics(blocks, x):
 PRECISIONS = {None: 3, torch.bfloat16: 2, torch.float16: 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('precision', PRECISIONS)
 @pytest.mark.parametrize('form', FORMS)
 @pytest.mark.parametrize('depth,arguments', STEPS)

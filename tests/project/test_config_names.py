@@ -66,6 +66,7 @@ def as_list(value):
     return value if isinstance(value, list) else [value]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', RECIPES)
 def test_schedule_batch_and_crop_are_those_of_the_name(name):
     cfg = Config.fromfile(CONFIGS[name])

@@ -33,6 +33,7 @@ OWN = 'adamw', 'coslr', 'resnet18_8xb16_cifar100'
 COMPOSED = [name for name in RECIPES if any(part in name for part in OWN)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', [n for n in RECIPES if n not in COMPOSED])
 def test_recipe_is_upstreams_except_for_the_backbone(name):
     ours = flat(Config.fromfile(CONFIGS[name])._cfg_dict.to_dict())

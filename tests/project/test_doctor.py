@@ -205,6 +205,7 @@ def test_mmcv_lite_suffices_for_classification(tmp_path):
     assert 'mmdet is not installed: no detection.' in result.stdout
 
 
+@pytest.mark.slow
 def test_this_environment_fits():
     result = subprocess.run(
         [sys.executable, '-m', 'banet.doctor'], capture_output=True, text=True

@@ -22,6 +22,7 @@ def python(code, cwd, **environment):
     )
 
 
+@pytest.mark.slow
 def test_import_prints_and_warns_nothing(tmp_path):
     result = python('import banet', tmp_path)
     assert (result.returncode, result.stdout, result.stderr) == (0, '', '')
@@ -45,6 +46,7 @@ def test_import_needs_neither_mmdet_nor_mmseg(tmp_path):
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', [r[0] for r in compat.REQUIREMENTS])
 def test_missing_package_is_named_with_its_pip_line(name, tmp_path):
     """In a real process whose import system cannot find the package."""
