@@ -27,9 +27,8 @@ def table():
     lines = [
         '| | needed | tested: the fork | tested: the original releases |',
         '| --- | --- | --- | --- |',
-        # torch 2.1, which the original releases need, ends at Python 3.11.
         f'| Python | {major}.{first} to {newest} | {major}.{first} to '
-        f'{newest} | 3.10, 3.11 |',
+        f'{newest} | 3.11 (torch 2.1 has none above) |',
     ]
     needed = {name: f'>= {low}, < {high}' for name, low, high in REQUIREMENTS}
     for name in PIP:

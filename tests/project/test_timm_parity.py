@@ -74,7 +74,7 @@ def test_learning_rates_are_timms_but_for_the_warm_up():
     )
     gap = abs(np.array(rates(CONFIG, length)) / expected - 1)
     assert gap[warm * length :].max() < 2e-4
-    assert gap[: warm * length].max() < 0.012
+    assert gap[: warm * length].max() < 0.009
 
 
 def test_mixing_ratios_are_timms():
