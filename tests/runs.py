@@ -80,6 +80,19 @@ def python(script, *args, cwd=ROOT):
     return run_script(script, *args, cwd=cwd)
 
 
+def without_ops(name, *args):
+    """Run a tool as with mmcv-lite, which has no module mmcv._ext."""
+    code = (
+        'import sys, runpy\n'
+        "sys.modules['mmcv._ext'] = None\n"
+        'sys.argv = sys.argv[1:]\n'
+        'import banet\n'
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "assert not any(n.startswith('mmcv.ops') for n in sys.modules)\n"
+    )
+    return run(sys.executable, '-c', code, ROOT / 'tools' / name, *args)
+
+
 def tool(name, *args, **kwargs):
     return python(ROOT / 'tools' / name, *args, **kwargs)
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from mmcv import imread
-from runs import ROOT, run, tool
+from runs import ROOT, tool, without_ops
 
 from banet.benchmark import NETWORKS, plot
 
@@ -99,16 +99,6 @@ def test_plot_shows_time_and_ratio_over_batch_and_size(tmp_path):
 
 @pytest.mark.slow
 def test_it_runs_without_compiled_ops_of_mmcv():
-    """As with mmcv-lite, which has no module mmcv._ext."""
-    code = (
-        'import sys, runpy\n'
-        "sys.modules['mmcv._ext'] = None\n"
-        'sys.argv = sys.argv[1:]\n'
-        'import banet\n'
-        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
-        "assert not any(n.startswith('mmcv.ops') for n in sys.modules)\n"
-    )
     options = ['--models', 'bav2', '--depth', '18']
-    path = ROOT / 'tools/benchmark.py'
-    result = run(sys.executable, '-c', code, path, *SMALL, *options)
+    result = without_ops('benchmark.py', *SMALL, *options)
     assert result.returncode == 0, result.stderr[-2000:]

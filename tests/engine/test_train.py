@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.utils import get_installed_path
-from runs import python, SHORT, short_run, tool, written
+from runs import (
+    python,
+    SHORT,
+    short_run,
+    tool,
+    without_ops,
+    written,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -83,3 +90,11 @@ def test_classifier_becomes_the_backbone_of_the_others_by_one_line(
     assert names == [name for name in found if name.startswith('backbone.')]
     for name in names:
         assert torch.equal(found[name], source[name]), name
+
+
+def test_a_classifier_trains_without_compiled_ops_of_mmcv(digits, tmp_path):
+    """So that tools/compare.py runs where nobody can compile them."""
+    config, options = short_run('mmpretrain', digits, 1)
+    result = without_ops('train.py', config, '--work-dir', tmp_path, *options)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert (tmp_path / 'epoch_1.pth').is_file()
