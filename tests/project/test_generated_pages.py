@@ -43,6 +43,13 @@ def test_table_of_versions_is_that_of_the_import_check():
     assert script['page']() == script['PAGE'].read_text()
 
 
+def test_tables_of_results_are_those_of_the_comparisons():
+    script = runpy.run_path(str(SCRIPTS / 'results.py'))
+    assert script['page']() == script['PAGE'].read_text()
+    shown = {name for _, name in script['TABLE'].findall(script['page']())}
+    assert shown == {path.stem for path in ROOT.glob('results/*.csv')}
+
+
 def test_picture_of_the_block_is_what_its_script_draws():
     script = runpy.run_path(str(SCRIPTS / 'block_picture.py'))
     assert script['picture']() == script['OUT'].read_text()
