@@ -128,7 +128,7 @@ class Plan:
         """The folders of the images, all splits'."""
         loaders = [self._common.get(f'{split}_dataloader') for split in SPLITS]
         found = {
-            Path(dataset.data_root)
+            Path(dataset['data_root'])
             for loader in loaders
             if loader
             for _, dataset in leaves(loader.dataset)
