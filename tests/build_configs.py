@@ -22,45 +22,47 @@ for kind in ('kaiming_uniform_', 'uniform_', 'normal_', 'trunc_normal_'):
 
 
 def count(forward, size):
-    """Multiply-adds of one image on the meta device."""
+    """Multiply-adds of one image on the meta device, all and attention's."""
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         forward(torch.zeros(1, 3, *size, device='meta'))
-    return counter.get_total_flops() // 2
+    attention = sum(
+        sum(counts.values())
+        for name, counts in counter.get_flop_counts().items()
+        if name.endswith('.attention')
+    )
+    return counter.get_total_flops() // 2, attention // 2
 
 
-def macs_and_widths(cfg, model, side):
-    """Multiply-adds as the task pages count them, widths of the maps, size."""
-    size, forward = dict(
-        mmpretrain=(
-            (side, side),
-            lambda x: model.head(model.extract_feat(x)),
-        ),
-        mmdet=((800, 1344), lambda x: model.neck(model.backbone(x))),
-        mmseg=(
-            cfg.get('crop_size'),
-            lambda x: model.decode_head(model.backbone(x)),
-        ),
+def macs_and_widths(cfg, model, size):
+    """Multiply-adds as the task pages count them; widths of the maps."""
+    forward = dict(
+        mmpretrain=lambda x: model.head(model.extract_feat(x)),
+        mmdet=lambda x: model.neck(model.backbone(x)),
+        mmseg=lambda x: model.decode_head(model.backbone(x)),
     )[cfg.default_scope]
     model.to('meta')
     maps = []
     hook = model.backbone.register_forward_hook(lambda *a: maps.extend(a[2]))
     macs = count(forward, size)
     hook.remove()
-    return macs, [m.shape[1] for m in maps], size
+    return *macs, [m.shape[1] for m in maps]
 
 
 def parameters(model):
     return sum(p.numel() for p in model.parameters())
 
 
-def added_by_attention(cfg, backbone, size):
+def added_by_attention(cfg, backbone, size, macs):
     """Parameters and multiply-adds beyond those of the plain backbone."""
+    if cfg.model.backbone.type not in REPLACED:
+        modules = (block.attention for _, block in backbone.blocks())
+        return sum(parameters(m) for m in modules if m is not None), macs
     plain = MODELS.build(dict(cfg.model.backbone, attention=None))
     plain = plain.to('meta')
     plain.eval()
     return (
         parameters(backbone) - parameters(plain),
-        count(backbone, size) - count(plain, size),
+        count(backbone, size)[0] - count(plain, size)[0],
     )
 
 
@@ -70,8 +72,13 @@ def describe(path):
         model = MODELS.build(cfg.model).eval()
         backbone = model.backbone
         side = 32 if 'cifar' in path else 224
-        macs, widths, size = macs_and_widths(cfg, model, side)
-        more_params, more_macs = added_by_attention(cfg, backbone, size)
+        size = dict(
+            mmpretrain=(side, side),
+            mmdet=(800, 1344),
+            mmseg=cfg.get('crop_size'),
+        )[cfg.default_scope]
+        macs, more, widths = macs_and_widths(cfg, model, size)
+        more_params, more_macs = added_by_attention(cfg, backbone, size, more)
     if hasattr(model, 'neck') and hasattr(model.neck, 'lateral_convs'):
         expected = [m.conv.in_channels for m in model.neck.lateral_convs]
         widths = widths[-len(expected) :]  # RetinaNet starts at stage 2
@@ -101,6 +108,9 @@ def describe(path):
         plain_macs=macs - more_macs,
     )
 
+
+# Networks whose own squeeze-and-excitation the bridge replaces.
+REPLACED = 'BAMobileNetV3', 'BAEfficientNet', 'BAEfficientNetV2'
 
 for path in sys.argv[1:]:
     assert 'banet' not in sys.modules

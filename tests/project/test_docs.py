@@ -56,7 +56,7 @@ SHORTER = {
         ]
     ),
     r'tools/test.py': '--cfg-options test_dataloader.dataset.indices=8',
-    r'tools/(convert_checkpoint|predict|export).py': '--force',
+    r'tools/(convert_checkpoint|predict|export|new_config).py': '--force',
     r'tools/explain.py': '--force',
 }
 REPLACED = {
@@ -81,7 +81,10 @@ def commands():
                     yield page.name, line
 
 
-COMMANDS = list(dict.fromkeys(commands()))
+FIRST: dict[str, str] = {}  # the page of each command's first place
+for _page, _command in commands():
+    FIRST.setdefault(_command, _page)
+COMMANDS = [(page, command) for command, page in FIRST.items()]
 RUN = [
     (page, command)
     for page, command in COMMANDS
