@@ -70,7 +70,7 @@ lint: setup
 # what it seems.
 docs: setup
 	$(BIN)/python -m sphinx -W --keep-going -q -c docs . build/site
-	@echo build/site/docs/index.html
+	@echo build/site/docs/contents.html
 
 $(UPSTREAM_STAMP): $(wildcard requirements/*.txt) setup.py pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 12))' || \

@@ -14,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[1]
 project = 'BA-Net for OpenMMLab'
 copyright = 'the BA-Net for OpenMMLab contributors'
 release = __version__
-root_doc = 'docs/index'
+# index.md with the site's contents, which GitHub would show as code.
+root_doc = 'docs/contents'
 include_patterns = [
     'docs/**',
     'configs/*/README.md',
@@ -25,7 +26,14 @@ include_patterns = [
     'CHANGELOG.md',
     'SECURITY.md',
 ]
-exclude_patterns = ['.venv*', 'build', 'dist', 'work_dirs', '**/.mim']
+exclude_patterns = [
+    '.venv*',
+    'build',
+    'dist',
+    'work_dirs',
+    '**/.mim',
+    'docs/index.md',
+]
 
 extensions = [
     'myst_nb',
