@@ -101,11 +101,11 @@ def gate(layers, top):
     return parts
 
 
-def bridges(first, merge, term):
-    """Pooled features from conv ``first`` on, brought to (GATE_X, merge)."""
+def bridges(merge, term):
+    """Pooled features of all convs, brought to (GATE_X, merge)."""
     parts = []
-    for number in range(first, 4):
-        y = ROWS[number - 1] + 36
+    for number, row in enumerate(ROWS, 1):
+        y = row + 36
         parts += [
             text(CONV_X + 48, y - 6, f'F_{number}'),
             arrow([(CONV_X + 30, y), (CONV_X + 71, y)], 'flow'),
@@ -145,13 +145,13 @@ def picture():
     ]
     v1 = [
         *block(),
-        *bridges(1, 98, lambda i: f'BN W_{i} g_{i}'),
+        *bridges(98, lambda i: f'BN W_{i} g_{i}'),
         circle(GATE_X, 98, 'Σ', 'bridge'),
         *gate(['ReLU', 'W_g', 'σ'], 117),
     ]
     v2 = [
         *block(),
-        *bridges(1, 98, lambda i: f'a_{i} W_{i} g_{i}'),
+        *bridges(98, lambda i: f'a_{i} W_{i} g_{i}'),
         circle(GATE_X, 98, 'Σ', 'bridge'),
         text(GATE_X + 26, 103, '+ b'),
         *gate(['BN', 'ReLU', 'W_g', 'σ'], 117),

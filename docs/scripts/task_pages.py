@@ -8,6 +8,7 @@ those of the plain networks from configs/baselines.yml.
 """
 
 import re
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -24,9 +25,10 @@ UNITS = dict(
     detection='box / mask AP',
     segmentation='mIoU, %',
 )
-TABLE = re.compile(r'(<!-- table (\S+) -->\n)(.*?)(?=<!-- end -->)', re.S)
+TABLE = re.compile(r'(<!-- table (\S+) -->\n).*?(?=<!-- end -->)', re.S)
 
 
+@cache
 def models():
     """Entries of all metafiles, by name."""
     index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
@@ -37,6 +39,7 @@ def models():
     }
 
 
+@cache
 def baselines():
     """Plain networks by the names of their configs."""
     text = (ROOT / 'configs/baselines.yml').read_text()
