@@ -7,7 +7,7 @@
 # make lint    set-up, then ruff, codespell, the rooms' imports, types
 # make test-upstream   the tests on the last original OpenMMLab releases, in
 #                      .venv-upstream (Python 3.10 or 3.11)
-# PYTHON=python3.12 chooses the interpreter (3.10 to 3.12).
+# PYTHON=python3.12 chooses the interpreter (3.10 to 3.13).
 PYTHON ?= python3
 VENV ?= .venv
 TASK ?= det
@@ -35,8 +35,8 @@ UPSTREAM_STAMP := $(UPSTREAM)/.ready
 setup: $(STAMP)
 
 $(STAMP): $(wildcard requirements/*.txt) setup.py pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' || \
-	  { echo "$(PYTHON) is not Python 3.10 to 3.12: name one, PYTHON=python3.11 make $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
+	  { echo "$(PYTHON) is not Python 3.10 to 3.13: name one, PYTHON=python3.11 make $(MAKECMDGOALS)"; exit 1; }
 	@echo "[1/5] virtual environment $(VENV)"
 	$(PYTHON) -m venv $(VENV)
 	@echo "[2/5] torch and what compiles mmcv"

@@ -61,6 +61,7 @@ setup(
         'Programming Language :: Python :: 3.10',
         'Programming Language :: Python :: 3.11',
         'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
     ],
     project_urls={
@@ -69,7 +70,7 @@ setup(
     },
     packages=find_packages('projects'),
     package_dir={'': 'projects'},
-    python_requires='>=3.10,<3.13',
+    python_requires='>=3.10,<3.14',
     install_requires=requirements('runtime'),
     extras_require=dict(
         mm=requirements('mminstall'),

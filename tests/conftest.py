@@ -1,11 +1,18 @@
 """What the tests of several rooms start from."""
 
+import gc
 from collections import Counter
+from functools import cache
 
+import mmengine.config.utils
 import pytest
 from runs import make_digits, TASKS, write_checkpoints
 
 import banet
+
+# For each config that inherits from a library's, mmengine reads all of that
+# library's metafiles: here, once.
+mmengine.config.utils.load = cache(mmengine.config.utils.load)
 
 
 def pytest_collection_modifyitems(items):
@@ -14,6 +21,15 @@ def pytest_collection_modifyitems(items):
         item.path for item in items if item.get_closest_marker('slow')
     )
     items.sort(key=lambda item: -slow[item.path])
+
+
+def pytest_collection_finish():
+    """Collectors need not look at what lives to the end, libraries above all.
+
+    mmengine's data sets call one whenever they are built.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope='session')

@@ -9,43 +9,12 @@ from dataclasses import dataclass, field
 
 import mmpretrain.models.backbones as upstream
 import pytest
+import small_archs  # noqa: F401 (registers them)
 import torch
 from torch import nn
 
 import banet
 
-# mmpretrain's smallest have 16 blocks and 4 million weights; these have all
-# kinds of blocks. Kernel, width, SE's ratio, stride, expansion, kind:
-upstream.EfficientNet.layer_settings = {
-    **upstream.EfficientNet.layer_settings,
-    't': [
-        [[3, 16, 0, 2, 0, -1]],
-        [[3, 16, 4, 1, 1, 0]],
-        [[3, 16, 4, 2, 6, 0], [3, 16, 4, 1, 6, 0]],
-        [[5, 24, 4, 2, 6, 0]],
-        [[5, 32, 4, 2, 6, 0]],
-        [[1, 64, 0, 1, 0, -1]],
-    ],
-    'p': [
-        [[3, 16, 0, 2, 0, -1]],
-        [[3, 16, 0, 1, 3, 1]],
-        [[3, 16, 0, 2, 8, 1]],
-        [[5, 24, 0, 2, 8, 0], [5, 24, 0, 1, 8, 0]],
-        [[1, 64, 0, 1, 0, -1]],
-    ],
-}
-for name in ('thin', 'pocket'):
-    upstream.EfficientNet.arch_settings[name] = (1.0, 1.0, 64)
-upstream.MobileNetV3.arch_settings['thin'] = (
-    upstream.MobileNetV3.arch_settings['small'][:4]
-)
-upstream.EfficientNetV2.arch_settings['thin'] = [
-    [1, 3, 1, 1, 16, 16, 0.0, -1],
-    [1, 3, 2, 4, 16, 16, 0.0, 0],
-    [2, 3, 2, 4, 16, 24, 0.25, 1],
-    [1, 3, 2, 6, 24, 32, 0.25, 1],
-    [1, 1, 1, 1, 32, 64, 0.0, -2],
-]
 # Small networks; the hidden widths of their attention are those of large ones.
 V2 = dict(attention=dict(type='BridgeAttentionV2', ratio=4))
 V1 = dict(attention=dict(type='BridgeAttentionV1', ratio=4))

@@ -4,6 +4,7 @@ import copy
 
 import torch
 from mmpretrain.models import backbones
+from small_archs import CONVNEXT, REGNET, SWIN
 from torch import nn
 
 from banet import (
@@ -19,15 +20,16 @@ V1 = 'BridgeAttentionV1'
 V2 = 'BridgeAttentionV2'
 # Small enough for tests, with everything that the large ones have.
 ATTENTION = dict(type=V2, ratio=4)
-CONVNEXT = dict(depths=[1, 1, 2, 1], channels=[16, 16, 32, 32])
-SWIN = dict(embed_dims=16, depths=[2, 2, 1, 1], num_heads=[1, 1, 2, 2])
 SMALL = {
-    'regnet': (BARegNet, dict(arch='regnetx_400mf')),
+    'regnet': (BARegNet, dict(arch=REGNET)),
     'mobilenet-small': (BAMobileNetV3, dict(arch='small_050')),
     'mobilenet-large': (BAMobileNetV3, dict(arch='large')),
-    'efficientnet': (BAEfficientNet, dict(arch='b0')),
-    'efficientnet-edge': (BAEfficientNet, dict(arch='es')),
-    'efficientnet-v2': (BAEfficientNetV2, dict(arch='b0')),
+    'efficientnet': (BAEfficientNet, dict(arch='thin', out_indices=(5,))),
+    'efficientnet-edge': (
+        BAEfficientNet,
+        dict(arch='pocket', out_indices=(4,)),
+    ),
+    'efficientnet-v2': (BAEfficientNetV2, dict(arch='thin')),
     'convnext': (BAConvNeXt, dict(arch=CONVNEXT, layer_scale_init_value=0.5)),
     'convnext-conv': (
         BAConvNeXt,

@@ -6,6 +6,7 @@ the arguments, folder and environment of the one who asks.
 """
 
 import atexit
+import gc
 import json
 import os
 import runpy
@@ -29,6 +30,7 @@ def serve():
     import mmseg.models  # noqa: F401
 
     assert 'banet' not in sys.modules
+    gc.freeze()  # as conftest.py does
     print('ready', file=answers, flush=True)
     for line in sys.stdin:
         child = os.fork()
@@ -79,7 +81,7 @@ def server():
     return process
 
 
-def run_script(script, *args, cwd):
+def run_script(script, *args, cwd, **environment):
     """As subprocess.run([python, script, *args]) with captured texts."""
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, 'out'), Path(folder, 'err')
@@ -87,7 +89,7 @@ def run_script(script, *args, cwd):
             script=str(script),
             args=[str(argument) for argument in args],
             cwd=str(cwd),
-            env=dict(os.environ),
+            env={**os.environ, **environment},
             out=str(out),
             err=str(err),
         )

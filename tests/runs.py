@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,13 @@ def run(*command, cwd=ROOT):
 def python(script, *args, cwd=ROOT):
     """Run a script in a process that has the libraries already."""
     return run_script(script, *args, cwd=cwd)
+
+
+def python_code(code, *args, cwd=ROOT, **environment):
+    """As ``python -c code args``, in a process that has the libraries."""
+    with tempfile.TemporaryDirectory() as folder:
+        script = written(Path(folder), code)
+        return run_script(script, *args, cwd=cwd, **environment)
 
 
 def without_ops(name, *args):

@@ -87,7 +87,10 @@ def check_python() -> list:
     if first <= sys.version_info[:2] < limit:
         return []
     found = '.'.join(map(str, sys.version_info[:3]))
-    text = f'Python {found} is not supported; 3.10, 3.11 and 3.12 are.'
+    text = (
+        f'Python {found} is not supported; {first[0]}.{first[1]} to '
+        f'{limit[0]}.{limit[1] - 1} are.'
+    )
     return [Finding(text, 'PYTHON=python3.11 make setup')]
 
 

@@ -16,6 +16,7 @@ from families import plain_class
 from hypothesis import given
 from hypothesis import strategies as st
 from inputs import images
+from small_archs import CONVNEXT, REGNET, SWIN
 
 from banet import (
     BAConvNeXt,
@@ -29,8 +30,6 @@ from banet import (
 
 pytestmark = pytest.mark.slow
 
-SWIN = dict(embed_dims=16, depths=[1, 2, 1, 1], num_heads=[1, 1, 2, 2])
-CONVNEXT = dict(depths=[1, 2, 1, 1], channels=[16, 16, 32, 32])
 STAGES = (0, 1, 2, 3)
 # class -> arguments, their outputs, the values of frozen_stages
 OTHERS = {
@@ -39,14 +38,14 @@ OTHERS = {
         STAGES,
         range(-1, 4),
     ),
-    BARegNet: (dict(arch=['regnetx_400mf']), STAGES, range(-1, 4)),
+    BARegNet: (dict(arch=[REGNET]), STAGES, range(-1, 4)),
     BAMobileNetV3: (
         dict(arch=['small_050', 'small_075']),
         range(13),
         range(-1, 12),
     ),
-    BAEfficientNet: (dict(arch=['b0', 'es']), range(7), range(6)),
-    BAEfficientNetV2: (dict(arch=['b0']), range(8), range(7)),
+    BAEfficientNet: (dict(arch=['thin']), range(6), range(5)),
+    BAEfficientNetV2: (dict(arch=['thin']), range(6), range(5)),
     BAConvNeXt: (
         dict(
             arch=[CONVNEXT],

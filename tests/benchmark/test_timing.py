@@ -61,7 +61,7 @@ def test_other_runtimes_are_timed(runtime):
     """In its own process: a training in one that ran OpenVINO may crash."""
     pytest.importorskip(runtime, reason='see requirements/optional.txt')
     options = ['--runtime', runtime, '--depth', '18']
-    models = ['--models', 'plain', 'bav2-deploy']
+    models = ['--models', 'bav2-deploy']
     result = tool('benchmark.py', *SMALL, *options, *models)
     assert result.returncode == 0, result.stderr[-2000:]
     assert f', infer, {runtime};' in result.stdout

@@ -59,7 +59,9 @@ def test_derivatives_of_the_block_are_right(cls, version, training):
         state = dict(zip(names, parameters, strict=True))
         return functional_call(model, state, (x,))
 
-    assert gradcheck(forward, (x, *model.parameters()), atol=1e-6)
+    inputs = x, *model.parameters()
+    # Along random directions, with the same power in a tenth of the time.
+    assert gradcheck(forward, inputs, atol=1e-6, fast_mode=True)
 
 
 @pytest.mark.slow

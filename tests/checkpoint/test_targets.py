@@ -1,13 +1,11 @@
 """What is there is never lost: targets, full disks, permissions."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 import torch
 from checkpoint_files import classifier
-from runs import ROOT
+from runs import python_code, ROOT
 
 from banet import CheckpointError
 from banet.checkpoint.convert import convert
@@ -57,11 +55,8 @@ def test_full_disk_leaves_nothing(tmp_path):
         'runpy.run_module("convert_checkpoint", run_name="__main__")\n'
     )
     for target in ('new.pth', 'old.pth'):
-        result = subprocess.run(
-            [sys.executable, '-c', code, 'source.pth', target, '--force'],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
+        result = python_code(
+            code, 'source.pth', target, '--force', cwd=tmp_path
         )
         assert result.returncode == 1
         assert f'{target} cannot be written: ' in result.stderr
@@ -95,11 +90,7 @@ def test_no_permission_is_named(what, tmp_path):
     (source if what == 'source' else folder).chmod(
         0o555 if what == 'target' else 0o000
     )
-    result = subprocess.run(
-        [sys.executable, '-c', code, source, folder / 'out.pth'],
-        capture_output=True,
-        text=True,
-    )
+    result = python_code(code, source, folder / 'out.pth')
     folder.chmod(0o755)
     verb = 'read' if what == 'source' else 'written'
     assert f'cannot be {verb}: ' in result.stdout, result.stderr

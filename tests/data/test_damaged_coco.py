@@ -14,7 +14,7 @@ def test_good_file_trains_and_scores_one(tmp_path):
 
 @pytest.mark.slow
 @settings(
-    max_examples=40,
+    max_examples=15,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from runs import ROOT, short_run, tool
+from runs import python_code, ROOT, short_run, tool
 
 from banet.engine import workdir
 from banet.engine.launch import prepare_work_dir, resumes_latest
@@ -142,9 +142,7 @@ def test_full_disk_keeps_what_was_there(tmp_path):
         'resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n'
         'WholeFileBackend().put(bytes(100_000), sys.argv[1])\n'
     )
-    result = subprocess.run(
-        [sys.executable, '-c', code, target], capture_output=True, text=True
-    )
+    result = python_code(code, target)
     assert result.returncode == 1
     assert 'epoch_1.pth (0 MB) cannot be written: ' in result.stderr
     assert 'go on with --resume' in result.stderr
@@ -267,7 +265,7 @@ def test_run_killed_while_it_saves_ends_with_the_weights_of_a_calm_one(
         time.sleep(0.0005)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    second = tool('train.py', *command[2:])
     assert second.returncode == 0, second.stderr[-3000:]
     assert 'resumed epoch: 1, ' in second.stdout + second.stderr
     calm = tool('train.py', *start(digits, tmp_path / 'calm')[1:])

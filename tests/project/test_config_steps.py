@@ -1,4 +1,4 @@
-"""One config of each family makes a training step on real images."""
+"""One config of each kind makes a training step on real images."""
 
 import pytest
 import torch
@@ -66,32 +66,24 @@ def real_batch(cfg, size):
     return pseudo_collate([built[i] for i in picks])
 
 
-# One config of each kind of head, loss and family; gradients of both versions
-# of the attention in every family: tests/contracts.
-FAMILIES = [
-    'ba-resnet18_8xb32_in1k',
-    'ba-resnet50_4xb256-adamw-300e_in1k',
+# One config of each kind of head and loss; gradients of both versions of the
+# attention in every family: tests/contracts.
+HEADS = [
     'ba-resnet50_8xb256-rsb-a1-600e_in1k',
     'mask-rcnn_ba-r50_fpn_1x_coco',
     'cascade-mask-rcnn_ba-r50_fpn_1x_coco',
     'retinanet_ba-r50_fpn_1x_coco',
     'fcn_ba-r50-d8_4xb4-80k_ade20k-512x512',
-    'pspnet_ba-r50-d8_4xb4-80k_ade20k-512x512',
     'deeplabv3plus_ba-r50-d8_4xb4-80k_ade20k-512x512',
     'upernet_ba-r50_4xb4-80k_ade20k-512x512',
-    'ba-mobilenet-v3-large_8xb128_in1k',
-    'ba-efficientnet-b0_8xb32_in1k',
-    'ba-efficientnetv2-s_8xb32_in1k-384px',
-    'ba-regnetx-4.0gf_8xb64_in1k',
     'ba-convnext-v2-tiny_32xb32_in1k',
-    'ba-swin-tiny_16xb64_in1k',
     'mask-rcnn_ba-swin-t-p4-w7_fpn_1x_coco',
     'ba-swin-tiny-patch4-window7-in1k-pre_upernet_8xb2-160k_ade20k-512x512',
 ]
 
 
-@pytest.mark.parametrize('name', FAMILIES)
-def test_family_makes_a_step_that_reaches_every_trainable_parameter(name):
+@pytest.mark.parametrize('name', HEADS)
+def test_config_makes_a_step_that_reaches_every_trainable_parameter(name):
     cfg = Config.fromfile(CONFIGS[name])
     if cfg.default_scope == 'mmpretrain':  # as the runner does
         cfg.model.data_preprocessor = dict(
@@ -102,10 +94,7 @@ def test_family_makes_a_step_that_reaches_every_trainable_parameter(name):
         model = MODELS.build(cfg.model)
         if cfg.default_scope == 'mmseg':
             model.data_preprocessor.size = (128, 128)
-        # Its windows need seven pixels at stride 32.
-        batch = real_batch(
-            cfg, 224 if name == 'ba-swin-tiny_16xb64_in1k' else 128
-        )
+        batch = real_batch(cfg, 128)
         model.train()
         data = model.data_preprocessor(batch, training=True)
         loss, _ = model.parse_losses(model(**data, mode='loss'))

@@ -8,12 +8,10 @@ untrained, and what stands for a user's file is given one.
 import json
 import re
 import shlex
-import subprocess
-import sys
 
 import pytest
 from pages import PAGES
-from runs import python, ROOT, run, SHORT, write_checkpoints
+from runs import python, python_code, ROOT, run, SHORT, write_checkpoints
 
 RECIPE = r'configs/(classification|detection|segmentation)/'
 # pattern -> test that runs such a command, or why none can
@@ -173,10 +171,5 @@ def test_python_of_the_docs_runs(clone):
             if 'import banet' not in code:
                 compile(code, page.name, 'exec')
                 continue
-            result = subprocess.run(
-                [sys.executable, '-c', code],
-                cwd=clone,
-                capture_output=True,
-                text=True,
-            )
+            result = python_code(code, cwd=clone)
             assert result.returncode == 0, f'{code}\n{result.stderr[-2000:]}'

@@ -7,6 +7,11 @@ from runs import ROOT
 
 PATH = ROOT / 'docs/tutorial.ipynb'
 LENGTH = 'EPOCHS, DETECTOR_EPOCHS = 4, 4'
+# Its commands in processes that have the libraries already.
+RUN = 'subprocess.run(words, capture_output=True, text=True)'
+FORKED = f"""sys.path.insert(0, {str(ROOT / 'tests')!r})
+    from fork_server import run_script
+    result = run_script(*words[1:], cwd=os.getcwd())"""
 FEW = (
     '--cfg-options train_dataloader.dataset.indices=8 '
     'val_dataloader.dataset.indices=8 '
@@ -26,6 +31,8 @@ def test_tutorial_runs_and_says_what_it_promises(tmp_path):
     setup.source = setup.source.replace(
         LENGTH, 'EPOCHS, DETECTOR_EPOCHS = 1, 1'
     )
+    assert f'result = {RUN}' in setup.source
+    setup.source = setup.source.replace(f'result = {RUN}', FORKED)
     NotebookClient(
         notebook,
         timeout=600,

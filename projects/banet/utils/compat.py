@@ -34,7 +34,7 @@ ORIGINALS = dict(
     mmdet='mmdet==3.3.0',
     mmseg='mmsegmentation==1.2.2',
 )
-PYTHONS = (3, 10), (3, 13)  # first that fits, first that does not
+PYTHONS = (3, 10), (3, 14)  # first that fits, first that does not
 # (module, first version that fits, first that does not)
 REQUIREMENTS = (
     ('torch', '2.1', '3'),
