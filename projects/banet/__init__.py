@@ -42,6 +42,7 @@ if 'banet.doctor' not in sys.orig_argv:
     from .bridge.residual import ConvNormBridge
     from .checkpoint.convert import load_weights
     from .engine.calibration import CalibrationHook
+    from .engine.cpu_amp import CPUAmpOptimWrapper
     from .engine.hooks import BridgeStatsHook, TensorBoardHook
     from .utils.errors import CheckpointError
 
@@ -64,6 +65,7 @@ __all__ = [
     'BridgeAttentionV2',
     'BridgeMixin',
     'BridgeStatsHook',
+    'CPUAmpOptimWrapper',
     'CalibrationHook',
     'CheckpointError',
     'ConvNormBridge',

@@ -22,7 +22,8 @@ def check_silent(config: Config, args) -> None:
         raise LaunchError(
             'training in half precision (--amp, AmpOptimWrapper) needs a GPU, '
             'and none is visible: leave --amp out, or set '
-            '--cfg-options optim_wrapper.type=OptimWrapper.'
+            '--cfg-options optim_wrapper.type=OptimWrapper '
+            '(CPUAmpOptimWrapper trains in bfloat16 on a CPU).'
         )
     roi_head = (config.get('model') or {}).get('roi_head') or {}
     if getattr(args, 'tta', False) and 'mask_head' in roi_head:
