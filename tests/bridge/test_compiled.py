@@ -1,13 +1,15 @@
 """`compile_blocks`: the same network, its blocks compiled in place."""
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 
 import pytest
 import torch
 from contract import Case, close, NETWORKS, same_gradients
 from resnets import images, small
-from runs import python_code
 from torch._dynamo.testing import CompileCounter
 
 from banet import BAResNet
@@ -155,8 +157,15 @@ def test_without_a_compiler_one_line_says_so(tmp_path):
         'import torch; from banet import BAResNet; '
         'BAResNet(18, compile_blocks=True)(torch.rand(2, 3, 64, 64))'
     )
-    result = python_code(
-        code, CXX='/no/such/compiler', TORCHINDUCTOR_CACHE_DIR=str(tmp_path)
+    result = subprocess.run(
+        [sys.executable, '-c', code],
+        env=dict(
+            os.environ,
+            CXX='/no/such/compiler',
+            TORCHINDUCTOR_CACHE_DIR=str(tmp_path),
+        ),
+        capture_output=True,
+        text=True,
     )
     assert result.returncode == 1
     line = result.stderr.strip().splitlines()[-1]

@@ -13,6 +13,13 @@ HOOKS = (
     '_backward_hooks',
     '_backward_pre_hooks',
 )
+# What torch 2.2's _has_any_global_hook() looks at, in torch 2.1, too.
+GLOBAL_HOOKS = (
+    '_global_forward_hooks',
+    '_global_forward_pre_hooks',
+    '_global_backward_hooks',
+    '_global_backward_pre_hooks',
+)
 
 
 def _is_patched(cls):
@@ -25,7 +32,7 @@ def _is_patched(cls):
 
 def is_hooked(*layers: nn.Module) -> bool:
     """Whether hooks, the global ones included, see the layers' calls."""
-    return torch_module._has_any_global_hook() or any(
+    return any(getattr(torch_module, hooks) for hooks in GLOBAL_HOOKS) or any(
         'forward' in vars(layer)
         or any(getattr(layer, hooks) for hooks in HOOKS)
         for layer in layers
