@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from inputs import supports
 from torch import nn
 
 from banet import BAResNet, BridgeAttentionV1, BridgeAttentionV2
@@ -21,12 +22,6 @@ def small(depth, version):
     )
     model.init_weights()
     return model
-
-
-def supports(dtype):
-    """Before torch 2.3, autocast on the CPU knew bfloat16 only."""
-    version = tuple(map(int, torch.__version__.split('.')[:2]))
-    return dtype is torch.bfloat16 or version >= (2, 3)
 
 
 @pytest.mark.parametrize('training', [True, False])

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.autograd.forward_ad as forward_ad
 from contract import close, contract, gradients, images, loss, same_gradients
+from inputs import needs_new_torch
 from mmcv.cnn import fuse_conv_bn
 from mmengine.model import convert_sync_batchnorm, revert_sync_batchnorm
 from mmengine.model.efficient_conv_bn_eval import (
@@ -219,26 +220,32 @@ test_efficient_conv_bn_eval = contract(
     mmengines_efficient_conv_bn_eval_keeps_the_outputs,
     networks=['resnet18', 'resnet18-v1d', 'resnext50', 'regnet'],
 )
-test_compilers = contract(
-    it_can_be_exported,
-    it_compiles_to_one_graph,
-    networks=[*KINDS, 'swin'],
-    variants=1,
+test_compilers = needs_new_torch(
+    contract(
+        it_can_be_exported,
+        it_compiles_to_one_graph,
+        networks=[*KINDS, 'swin'],
+        variants=1,
+    )
 )
 # What the batch's size does to a graph, the attention's norm decides.
-test_graphs_for_any_batch = contract(
-    a_training_graph_can_be_exported_for_any_batch,
-    compiled_training_takes_any_batch_in_one_graph,
-    networks=['resnet18', 'convnext'],
-    variants=1,
+test_graphs_for_any_batch = needs_new_torch(
+    contract(
+        a_training_graph_can_be_exported_for_any_batch,
+        compiled_training_takes_any_batch_in_one_graph,
+        networks=['resnet18', 'convnext'],
+        variants=1,
+    )
 )
-test_functional = contract(
-    functional_gradients_are_the_gradients,
-    gradients_per_image_are_those_of_each_image,
-    forward_mode_gives_a_tangent,
-    jacobians_may_be_vectorised,
-    networks=[*KINDS, 'resnext50', 'swin'],
-    variants=1,
+test_functional = needs_new_torch(
+    contract(
+        functional_gradients_are_the_gradients,
+        gradients_per_image_are_those_of_each_image,
+        forward_mode_gives_a_tangent,
+        jacobians_may_be_vectorised,
+        networks=[*KINDS, 'resnext50', 'swin'],
+        variants=1,
+    )
 )
 test_static_quantisation = contract(
     static_quantisation_stays_near,

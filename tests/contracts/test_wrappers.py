@@ -17,18 +17,16 @@ from contract import (
 from mmengine.model import ExponentialMovingAverage
 from mmengine.runner.checkpoint import load_state_dict
 from mmpretrain.models.peft import LoRAModel
-from torch.distributed.checkpoint.state_dict import (
-    get_model_state_dict,
-    set_model_state_dict,
-    StateDictOptions,
-)
-from torch.distributed.device_mesh import init_device_mesh
 from torch.nn.parallel import DistributedDataParallel
 
 from banet import BridgeMixin
 
 pytestmark = pytest.mark.slow
-WHOLE = StateDictOptions(full_state_dict=True, strict=False)
+state_dicts, device_mesh = (
+    pytest.importorskip(f'torch.distributed.{name}', reason='needs torch 2.2')
+    for name in ('checkpoint.state_dict', 'device_mesh')
+)
+WHOLE = state_dicts.StateDictOptions(full_state_dict=True, strict=False)
 OWN = [(name, NETWORKS[name][2][0]) for name in NETWORKS]
 # Blocks that are compiled, by a compiler that needs no machine code.
 OWN += [('resnet18', COMPILED), ('resnext50', COMPILED)]
@@ -40,7 +38,7 @@ def mesh():
     dist.init_process_group(
         'gloo', store=dist.HashStore(), rank=0, world_size=1
     )
-    yield init_device_mesh('cpu', (1,))
+    yield device_mesh.init_device_mesh('cpu', (1,))
     dist.destroy_process_group()
 
 
@@ -84,8 +82,8 @@ def test_distributed_checkpoints_come_back(per_block, mesh):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.zero_()
-    set_model_state_dict(model, copy.copy(weights), options=WHOLE)
-    found = get_model_state_dict(model, options=WHOLE)
+    state_dicts.set_model_state_dict(model, copy.copy(weights), options=WHOLE)
+    found = state_dicts.get_model_state_dict(model, options=WHOLE)
     for name, tensor in weights.items():
         assert torch.equal(found[name], tensor), name
 
@@ -95,7 +93,7 @@ def test_plain_weights_of_a_distributed_checkpoint_warm_start(per_block, mesh):
     """It fills in what the file lacks: that is no attention which came in."""
     plain = Case('resnet18').build()
     model = sharded(Case('resnet18', V2).build(), mesh, per_block)
-    set_model_state_dict(model, plain.state_dict(), options=WHOLE)
+    state_dicts.set_model_state_dict(model, plain.state_dict(), options=WHOLE)
     with torch.no_grad():
         for a, b in zip(model(images(2)), plain(images(2))):
             assert torch.equal(a, b)
