@@ -5,6 +5,7 @@ import runpy
 import sys
 
 import pytest
+from inputs import needs_new_torch
 from mmcv import imread
 from runs import ROOT, tool, without_ops
 
@@ -56,6 +57,7 @@ def test_training_and_layouts_are_timed(benchmark):
 
 
 @pytest.mark.slow
+@needs_new_torch  # to export
 @pytest.mark.parametrize('runtime', ['onnxruntime', 'openvino'])
 def test_other_runtimes_are_timed(runtime):
     """In its own process: a training in one that ran OpenVINO may crash."""

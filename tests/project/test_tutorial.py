@@ -2,6 +2,7 @@
 
 import nbformat
 import pytest
+from inputs import needs_new_torch
 from nbclient import NotebookClient
 from runs import ROOT
 
@@ -19,6 +20,7 @@ FEW = (
 
 
 @pytest.mark.slow
+@needs_new_torch  # it exports
 def test_tutorial_runs_and_says_what_it_promises(tmp_path):
     for name in ('tools', 'configs'):
         (tmp_path / name).symlink_to(ROOT / name)

@@ -124,11 +124,6 @@ def export(
             'the images have several sizes after the test pipeline: name one '
             'image, or export with --dynamic.'
         )
-    if dynamic and not hasattr(torch.export.Dim, 'DYNAMIC'):
-        raise ExportError(
-            f'torch {torch.__version__} exports no free sizes: --dynamic '
-            'needs torch 2.6 or later.'
-        )
     if dynamic:
         step = _step(target.suffix, predictor.task)
         inputs = _other_shapes(inputs, step)

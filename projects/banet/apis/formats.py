@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.export import ExportedProgram
 
-from ..utils.compat import need
+from ..utils.compat import MissingPackage, need
 
 Run = Callable[[Tensor], list[np.ndarray]]
 # suffix -> packages that write and run such files, all optional
@@ -23,6 +23,10 @@ NEEDS = {'.onnx': ONNX, '.xml': (*ONNX, 'openvino'), '.pt2': ()}
 
 def need_packages(suffix: str) -> None:
     """Raise MissingPackage if files of that suffix cannot be handled here."""
+    if not hasattr(getattr(torch.export, 'Dim', None), 'DYNAMIC'):
+        raise MissingPackage(
+            f'exports need torch 2.6 or later, not {torch.__version__}.'
+        )
     for package in NEEDS[suffix]:
         need(package, package)
 
