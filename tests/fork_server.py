@@ -81,7 +81,7 @@ def server():
     return process
 
 
-def run_script(script, *args, cwd, **environment):
+def run_script(script, *args, cwd):
     """As subprocess.run([python, script, *args]) with captured texts."""
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, 'out'), Path(folder, 'err')
@@ -89,7 +89,7 @@ def run_script(script, *args, cwd, **environment):
             script=str(script),
             args=[str(argument) for argument in args],
             cwd=str(cwd),
-            env={**os.environ, **environment},
+            env=dict(os.environ),
             out=str(out),
             err=str(err),
         )

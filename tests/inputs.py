@@ -5,7 +5,8 @@ import torch
 from mmengine.utils import digit_version
 
 # The originals' torch 2.1, whose compilers and exporters were young.
-OLD_TORCH = digit_version(torch.__version__) < digit_version('2.6')
+version = digit_version(torch.__version__)
+OLD_TORCH = version < digit_version('2.6')
 needs_new_torch = pytest.mark.skipif(
     OLD_TORCH, reason=f'torch {torch.__version__} is before 2.6'
 )
@@ -26,5 +27,4 @@ def images(batch=2, size=64):
 
 def supports(dtype):
     """Before torch 2.3, autocast on the CPU knew bfloat16 only."""
-    version = tuple(map(int, torch.__version__.split('.')[:2]))
-    return dtype is torch.bfloat16 or version >= (2, 3)
+    return dtype is torch.bfloat16 or version >= digit_version('2.3')

@@ -81,11 +81,10 @@ def python(script, *args, cwd=ROOT):
     return run_script(script, *args, cwd=cwd)
 
 
-def python_code(code, *args, cwd=ROOT, **environment):
+def python_code(code, *args, cwd=ROOT):
     """As ``python -c code args``, in a process that has the libraries."""
     with tempfile.TemporaryDirectory() as folder:
-        script = written(Path(folder), code)
-        return run_script(script, *args, cwd=cwd, **environment)
+        return python(written(Path(folder), code), *args, cwd=cwd)
 
 
 def without_ops(name, *args):

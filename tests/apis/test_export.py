@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from inputs import OLD_TORCH
 from runs import IMAGES, python, TASKS, tool
 from torch import nn
 
@@ -21,9 +22,7 @@ from banet.utils.errors import CheckpointError
 pytest.importorskip(
     'onnxruntime', reason='pip install -r requirements/optional.txt'
 )
-if not hasattr(torch.export, 'Dim') or not hasattr(
-    torch.export.Dim, 'DYNAMIC'
-):
+if OLD_TORCH:
     pytest.skip('export needs torch >= 2.6', allow_module_level=True)
 
 IMAGE = cv2.imread(IMAGES[0])[:128, :192]
