@@ -1,7 +1,5 @@
 """What checkpoints hold, in the format of each repository and library."""
 
-import pytest
-import torch
 from resnets import bridged, trained, V1, V2
 from torch import nn
 
@@ -107,8 +105,3 @@ FORMATS = {
         ("mm, the backbone under 'backbone.'", 'BridgeAttentionV2'),
     ),
 }
-
-reads_objects = pytest.mark.skipif(
-    not hasattr(torch.serialization, 'get_unsafe_globals_in_checkpoint'),
-    reason='torch < 2.6 reads objects of mmengine and numpy with --trust only',
-)

@@ -23,7 +23,8 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: -slow[item.path])
 
 
-def pytest_collection_finish():
+@pytest.fixture(scope='module', autouse=True)
+def frozen_heap():
     """Collectors need not look at what lives to the end, libraries above all.
 
     mmengine's data sets call one whenever they are built.

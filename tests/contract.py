@@ -64,7 +64,7 @@ NETWORKS = {
     ),
     'efficientnet-es': (
         'EfficientNet',
-        dict(arch='pocket', out_indices=(2, 4)),
+        dict(arch='pocket', out_indices=(2, 5)),
         ({},),
     ),
     'efficientnet-v2': (
@@ -106,6 +106,8 @@ NETWORKS = {
         (V2, NONE),
     ),
 }
+# One of each kind of block, for `make test-fast`.
+FAST = 'resnet18', 'resnext50', 'mobilenet-v3', 'convnext'
 # Where an attention stands in the place of squeeze-and-excitation.
 REPLACING = 'mobilenet-v3', 'efficientnet', 'efficientnet-v2'
 
@@ -237,7 +239,13 @@ def contract(*checks, plain_fails=(), networks=tuple(NETWORKS), variants=None):
         variants (int | None): Only so many of what ours are given in turn.
     """
 
-    @pytest.mark.parametrize('name', networks)
+    @pytest.mark.parametrize(
+        'name',
+        [
+            pytest.param(name, marks=() if name in FAST else pytest.mark.slow)
+            for name in networks
+        ],
+    )
     @pytest.mark.parametrize(
         'check', checks, ids=[check.__name__ for check in checks]
     )

@@ -27,7 +27,7 @@ SMALL = {
     'efficientnet': (BAEfficientNet, dict(arch='thin', out_indices=(5,))),
     'efficientnet-edge': (
         BAEfficientNet,
-        dict(arch='pocket', out_indices=(4,)),
+        dict(arch='pocket', out_indices=(5,)),
     ),
     'efficientnet-v2': (BAEfficientNetV2, dict(arch='thin')),
     'convnext': (BAConvNeXt, dict(arch=CONVNEXT, layer_scale_init_value=0.5)),

@@ -39,6 +39,7 @@ def pair(request):
     return request.param, config, Config(with_classes(config.to_dict(), scope))
 
 
+@pytest.mark.slow
 def test_it_predicts_the_same(pair, checkpoints):
     task, config, new = pair
     assert isinstance(new.model.type, type)

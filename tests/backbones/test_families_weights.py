@@ -21,6 +21,7 @@ def torchvision_model(name):
     return shake(getattr(torchvision.models, name)(weights=None)).eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'cls,kwargs,theirs',
     [
@@ -151,6 +152,7 @@ def test_swin_takes_tables_of_another_window_size():
     assert model.eval()(images())[-1].isfinite().all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'weights,model,message',
     [

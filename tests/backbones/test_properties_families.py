@@ -44,7 +44,7 @@ OTHERS = {
         range(13),
         range(-1, 12),
     ),
-    BAEfficientNet: (dict(arch=['thin']), range(6), range(5)),
+    BAEfficientNet: (dict(arch=['thin', 'pocket']), range(6), range(5)),
     BAEfficientNetV2: (dict(arch=['thin']), range(6), range(5)),
     BAConvNeXt: (
         dict(

@@ -95,6 +95,7 @@ def seg_name(name, avg_down):
     return name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('contract', [True, False])
 @pytest.mark.parametrize(
     'ours,plain,depth',

@@ -29,7 +29,11 @@ def shared_gradients(model, halved=()):
 
 @pytest.mark.parametrize('training', [False, True])
 @pytest.mark.parametrize(
-    'dtype,tolerance', [(torch.float32, 1e-6), (torch.float64, 1e-12)]
+    'dtype,tolerance',
+    [
+        pytest.param(torch.float32, 1e-6, marks=pytest.mark.slow),
+        (torch.float64, 1e-12),
+    ],
 )
 @pytest.mark.parametrize('way', WAYS)
 def test_warm_started_network_is_the_plain_one(

@@ -5,6 +5,8 @@ import shlex
 import sys
 
 import pytest
+import torch
+from inputs import supports
 from runs import DET, ROOT, tool
 
 
@@ -48,6 +50,13 @@ QUOTED = shlex.quote(str(DET))  # a folder may have a space
         (
             f'--config {QUOTED} --models bav2-straight',
             'no model bav2-straight in the place of BAResNet: choo',
+        ),
+        pytest.param(
+            '--dtype fp16',
+            '--dtype fp16 needs torch 2.3 or later, not ',
+            marks=pytest.mark.skipif(
+                supports(torch.float16), reason='this torch is later'
+            ),
         ),
     ],
 )

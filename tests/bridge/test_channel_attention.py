@@ -63,6 +63,7 @@ def test_eca_is_the_papers_formula(channels, kernel):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'cls,base,kwargs',
     [

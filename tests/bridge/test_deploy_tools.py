@@ -97,6 +97,7 @@ def test_bad_input_of_deploy_ends_in_one_line(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'name', ['mask-rcnn_ba-r18_fpn_nuclei', 'upernet_ba-r18_nuclei']
 )

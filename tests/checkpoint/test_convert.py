@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pytest
 import torch
-from checkpoint_files import classifier, FORMATS, mm, reads_objects
+from checkpoint_files import classifier, FORMATS, mm
+from inputs import needs_new_torch
 from resnets import bridged
 from runs import tool
 
@@ -119,7 +120,7 @@ def test_what_is_left_out_of_a_detector_is_told(tmp_path):
     assert 'left out: neck, the classifier\n' in result.stdout
 
 
-@reads_objects
+@needs_new_torch  # old ones read objects with --trust only
 def test_written_files_hold_plain_values_only(tmp_path):
     """As mmseg's metrics are numpy's, which only code could restore."""
     meta = dict(

@@ -4,12 +4,14 @@ import re
 
 import pytest
 import torch
-from checkpoint_files import classifier, mm, reads_objects
+from checkpoint_files import classifier, mm
+from inputs import needs_new_torch
 from resnets import bridged
 from runs import tool
 
 
-@reads_objects
+@pytest.mark.slow
+@needs_new_torch  # old ones read objects with --trust only
 def test_inspect_tells_what_a_training_of_mmengines_wrote(tmp_path):
     """Its log and schedulers are objects: they are not run."""
     from mmengine.logging import MessageHub

@@ -83,6 +83,7 @@ def test_gates_are_those_of_the_block():
     )
 
 
+@pytest.mark.slow
 def test_bridge_report_leaves_the_network_as_it_was(predictors, tmp_path):
     """It looks at whole images, where a segmentor slides a window."""
     predictor = predictors['seg']

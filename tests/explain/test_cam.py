@@ -92,6 +92,7 @@ def test_map_of_a_box_is_grad_cams_of_its_score(view):
     assert np.abs(maps[0] - maps[1]).max() > 0.1
 
 
+@pytest.mark.slow
 def test_eigencam_is_the_first_principal_component(view):
     seen = view('det')
     heat = cam.activation_map(seen, Target(), 'neck.fpn_convs.3', 'eigencam')
@@ -105,6 +106,7 @@ def test_eigencam_is_the_first_principal_component(view):
     assert min(np.abs(heat - c).max() for c in candidates) < 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('method', cam.METHODS)
 def test_every_method_gives_a_map_of_the_image(view, method):
     seen = view('cls')

@@ -71,6 +71,7 @@ def test_stages_are_the_backbones(predictors):
         ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'layer,message',
     [
@@ -88,6 +89,7 @@ def test_layers_that_cannot_be_explained_are_named(view, layer, message):
         cam.activation_map(seen, target, layer)
 
 
+@pytest.mark.slow
 def test_the_same_box_is_found_in_another_network(view):
     seen = view('det')
     targets = find_targets(seen, most=3, score=0)

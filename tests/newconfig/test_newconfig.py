@@ -130,6 +130,7 @@ def test_segmentor_of_camvid_trains_at_once(camvid, tmp_path):
     assert 'mIoU' in entries[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'task,model,heads',
     [

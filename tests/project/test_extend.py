@@ -87,6 +87,7 @@ def test_familys_commands_run(family):
 PLAIN = 'test_plain_weights_give_the_plain_network'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'old,new,test,arguments',
     [

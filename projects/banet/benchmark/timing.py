@@ -53,6 +53,11 @@ def check(args: Namespace) -> list[tuple[int, int]]:
             '--depth and --norm-eval are for backbones: with --config they '
             'are those of the config.'
         )
+    if args.dtype == 'fp16' and not hasattr(torch.amp, 'GradScaler'):
+        raise BenchmarkError(
+            f'--dtype fp16 needs torch 2.3 or later, not {torch.__version__}: '
+            'take bf16.'
+        )
     if args.mode == 'train' and 'bav2-deploy' in args.models:
         raise BenchmarkError(
             'bav2-deploy is for inference: leave it out with --models.'
