@@ -81,15 +81,18 @@ def server():
     return process
 
 
-def run_script(script, *args, cwd):
-    """As subprocess.run([python, script, *args]) with captured texts."""
+def run_script(script, *args, cwd, **variables):
+    """As subprocess.run([python, script, *args]) with captured texts.
+
+    ``variables`` come to this environment's.
+    """
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, 'out'), Path(folder, 'err')
         request = dict(
             script=str(script),
             args=[str(argument) for argument in args],
             cwd=str(cwd),
-            env=dict(os.environ),
+            env={**os.environ, **variables},
             out=str(out),
             err=str(err),
         )

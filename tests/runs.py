@@ -76,9 +76,9 @@ def run(*command, cwd=ROOT):
     )
 
 
-def python(script, *args, cwd=ROOT):
+def python(script, *args, cwd=ROOT, **variables):
     """Run a script in a process that has the libraries already."""
-    return run_script(script, *args, cwd=cwd)
+    return run_script(script, *args, cwd=cwd, **variables)
 
 
 def python_code(code, *args, cwd=ROOT):

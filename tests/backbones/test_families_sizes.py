@@ -139,7 +139,9 @@ def test_version_1_has_the_authors_number_of_parameters(
 @pytest.mark.slow
 @pytest.mark.parametrize('cls,kwargs,plain,bridged', SIZES)
 def test_parameters_and_macs(cls, kwargs, plain, bridged, monkeypatch):
-    # Norms have no multiply-adds, and take half of the time.
+    # Values are not looked at, and norms have no multiply-adds.
+    for kind in ('kaiming_uniform_', 'normal_', 'trunc_normal_'):
+        monkeypatch.setattr(nn.init, kind, lambda tensor, *args, **kw: tensor)
     monkeypatch.setattr(
         nn.functional, 'batch_norm', lambda x, *args, **kwargs: x
     )

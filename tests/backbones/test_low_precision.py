@@ -18,6 +18,10 @@ def small(depth, version):
         depth,
         base_channels=16,
         stem_channels=16,
+        num_stages=2,
+        strides=(1, 2),
+        dilations=(1, 1),
+        out_indices=(1,),
         attention=dict(type=version.__name__, ratio=4),
     )
     model.init_weights()

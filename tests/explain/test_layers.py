@@ -8,10 +8,13 @@ import pytest
 import torch
 from mmengine.registry import MODELS
 from runs import IMAGE
+from small_archs import SWIN
 
 from banet.explain import cam
 from banet.explain.layers import LayerError, stages, to_map
 from banet.explain.targets import find_targets, follow, Target, View
+
+RATIO = dict(attention=dict(type='BridgeAttentionV2', ratio=4))
 
 
 @pytest.mark.slow
@@ -20,9 +23,17 @@ from banet.explain.targets import find_targets, follow, Target, View
     [
         (dict(type='BAResNet', depth=18), 'backbone.layer4', 512),
         (dict(type='BAConvNeXt', arch='atto'), 'backbone.stages.3', 320),
-        (dict(type='BASwinTransformer', arch='tiny'), 'backbone.norm3', 768),
+        (
+            dict(type='BASwinTransformer', arch=SWIN, **RATIO),
+            'backbone.norm3',
+            128,
+        ),
         (dict(type='BAMobileNetV3', arch='small'), 'backbone.layer12', 576),
-        (dict(type='BAEfficientNet', arch='b0'), 'backbone.layers.6', 1280),
+        (
+            dict(type='BAEfficientNet', arch='thin', out_indices=(5,)),
+            'backbone.layers.5',
+            64,
+        ),
     ],
 )
 def test_default_layer_of_every_family_gives_a_map(

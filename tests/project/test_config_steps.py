@@ -87,6 +87,8 @@ def test_config_makes_a_step_that_reaches_every_trainable_parameter(name):
         cfg.model.data_preprocessor = dict(
             type='ClsDataPreprocessor', **cfg.data_preprocessor
         )
+    if 'rpn_proposal' in cfg.model.get('train_cfg', {}):
+        cfg.model.train_cfg.rpn_proposal.max_per_img = 64  # not 2000
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope(cfg.default_scope):
         model = MODELS.build(cfg.model)
