@@ -211,3 +211,11 @@ def test_help_behind_a_config_is_the_librarys():
     result = tool('train.py', DET, '--help')
     assert result.returncode == 0
     assert '--auto-scale-lr' in result.stdout
+
+
+@pytest.mark.parametrize('word', ['-h', '--help'])
+def test_help_alone_says_how_to_call_it(word, monkeypatch, capsys):
+    monkeypatch.setattr(sys, 'argv', ['tools/test.py', word])
+    launch.main('test.py')
+    printed = capsys.readouterr().out
+    assert printed.startswith('usage: python tools/test.py CONFIG [options]')

@@ -32,6 +32,10 @@ from .workdir import (
     write_whole_files,
 )
 
+HELP = """usage: python tools/{tool} CONFIG [options]
+
+Runs the {tool} of the library that CONFIG's default_scope names: mmpretrain,
+mmdet or mmseg. Its options: python tools/{tool} CONFIG --help"""
 # Where launchers that are not torchrun say which process this is.
 RANKS = dict(slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
 
@@ -41,6 +45,9 @@ def main(tool: str) -> None:
 
     Exits with one line on bad input, before any dataset is built.
     """
+    if sys.argv[1:] in (['-h'], ['--help']):
+        print(HELP.format(tool=tool))
+        return
     try:
         path = find_config(sys.argv[1:])
         config = load_config(path)
