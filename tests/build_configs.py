@@ -13,6 +13,7 @@ import mmengine.config.utils
 import mmpretrain.models  # noqa: F401
 import mmseg.models  # noqa: F401
 import torch
+from inputs import OLD_TORCH
 from mmengine.config import Config
 from mmengine.registry import DefaultScope, MODELS
 from torch import nn
@@ -32,9 +33,11 @@ for library in (mmdet, mmpretrain, mmseg):
         utils.load(f'{library.__path__[0]}/.mim/{metafile}')
 
 
-def count(forward, size):
+def count(forward, size, backbone):
     """Multiply-adds of one image on the meta device, all and attention's."""
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    mods = backbone if OLD_TORCH else None  # later ones find parts alone
+    counter = FlopCounterMode(mods, display=False)
+    with counter, torch.no_grad():
         forward(torch.zeros(1, 3, *size, device='meta'))
     attention = sum(
         sum(counts.values())
@@ -54,7 +57,7 @@ def macs_and_widths(cfg, model, size):
     model.to('meta')
     maps = []
     hook = model.backbone.register_forward_hook(lambda *a: maps.extend(a[2]))
-    macs = count(forward, size)
+    macs = count(forward, size, model.backbone)
     hook.remove()
     return *macs, [m.shape[1] for m in maps]
 
@@ -73,7 +76,7 @@ def added_by_attention(cfg, backbone, size, macs):
     plain.eval()
     return (
         parameters(backbone) - parameters(plain),
-        count(backbone, size)[0] - count(plain, size)[0],
+        count(backbone, size, backbone)[0] - count(plain, size, plain)[0],
     )
 
 
