@@ -6,16 +6,15 @@ Prints one json line per config: what its name can be checked against.
 import json
 import os
 import sys
-from functools import cache
 
 import mmdet.models  # noqa: F401
-import mmengine.config.utils
 import mmpretrain.models  # noqa: F401
 import mmseg.models  # noqa: F401
 import torch
 from inputs import OLD_TORCH
 from mmengine.config import Config
 from mmengine.registry import DefaultScope, MODELS
+from once import read_metafiles
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -24,13 +23,7 @@ for kind in ('kaiming_uniform_', 'uniform_', 'normal_', 'trunc_normal_'):
     setattr(nn.init, kind, lambda tensor, *args, **kwargs: tensor)
 # Norms have no multiply-adds that are counted.
 nn.functional.batch_norm = lambda x, *args, **kwargs: x
-# Read once, by the process that the others are forked from.
-utils = mmengine.config.utils
-utils.load = cache(utils.load)
-for library in (mmdet, mmpretrain, mmseg):
-    index = f'{library.__path__[0]}/.mim/model-index.yml'
-    for metafile in utils.load(index)['Import']:
-        utils.load(f'{library.__path__[0]}/.mim/{metafile}')
+read_metafiles()
 
 
 def count(forward, size, backbone):

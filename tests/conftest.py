@@ -2,17 +2,14 @@
 
 import gc
 from collections import Counter
-from functools import cache
 
-import mmengine.config.utils
 import pytest
+from once import keep_metafiles
 from runs import make_digits, TASKS, write_checkpoints
 
 import banet
 
-# For each config that inherits from a library's, mmengine reads all of that
-# library's metafiles: here, once.
-mmengine.config.utils.load = cache(mmengine.config.utils.load)
+keep_metafiles()
 
 
 def pytest_collection_modifyitems(items):

@@ -28,7 +28,9 @@ def serve():
     import mmengine.runner  # noqa: F401
     import mmpretrain.models  # noqa: F401
     import mmseg.models  # noqa: F401
+    import once
 
+    once.read_metafiles()
     assert 'banet' not in sys.modules
     gc.freeze()  # as conftest.py does
     print('ready', file=answers, flush=True)
@@ -50,6 +52,8 @@ def become(script, args, cwd, env, out, err):
     os.environ.clear()
     os.environ.update(env)
     sys.argv = [script, *args]
+    if Path(script).name in ('train.py', 'test.py'):
+        sys.modules['once'].leave_configs_unformatted()
     extra = env.get('PYTHONPATH', '').split(os.pathsep)
     sys.path[:1] = [str(Path(script).parent.resolve()), *filter(None, extra)]
     try:

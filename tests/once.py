@@ -1,0 +1,28 @@
+"""What mmengine does for every run, and tests need once or never."""
+
+from functools import cache
+
+import mmdet
+import mmengine.config.utils as utils
+import mmpretrain
+import mmseg
+import yapf.yapflib.yapf_api as yapf
+
+
+def keep_metafiles():
+    """For each config that inherits from a library's, all are read."""
+    utils.load = cache(utils.load)
+
+
+def read_metafiles():
+    """Before processes are forked."""
+    keep_metafiles()
+    for library in (mmdet, mmpretrain, mmseg):
+        folder = f'{library.__path__[0]}/.mim'
+        for metafile in utils.load(f'{folder}/model-index.yml')['Import']:
+            utils.load(f'{folder}/{metafile}')
+
+
+def leave_configs_unformatted():
+    """A run formats its config five times, for logs and its work dir."""
+    yapf.FormatCode = lambda code, **kwargs: (code, True)
