@@ -14,15 +14,10 @@ import torch
 from inputs import OLD_TORCH
 from mmengine.config import Config
 from mmengine.registry import DefaultScope, MODELS
-from once import read_metafiles
-from torch import nn
+from once import leave_values_and_norms, read_metafiles
 from torch.utils.flop_counter import FlopCounterMode
 
-# Values are not looked at, and take most of the time.
-for kind in ('kaiming_uniform_', 'uniform_', 'normal_', 'trunc_normal_'):
-    setattr(nn.init, kind, lambda tensor, *args, **kwargs: tensor)
-# Norms have no multiply-adds that are counted.
-nn.functional.batch_norm = lambda x, *args, **kwargs: x
+leave_values_and_norms()
 read_metafiles()
 
 

@@ -17,6 +17,8 @@ import traceback
 from functools import cache
 from pathlib import Path
 
+from once import leave_configs_unformatted, read_metafiles
+
 
 def serve():
     """Answer requests, a json line each, until there is nobody to ask."""
@@ -28,9 +30,8 @@ def serve():
     import mmengine.runner  # noqa: F401
     import mmpretrain.models  # noqa: F401
     import mmseg.models  # noqa: F401
-    import once
 
-    once.read_metafiles()
+    read_metafiles()
     assert 'banet' not in sys.modules
     gc.freeze()  # as conftest.py does
     print('ready', file=answers, flush=True)
@@ -53,7 +54,7 @@ def become(script, args, cwd, env, out, err):
     os.environ.update(env)
     sys.argv = [script, *args]
     if Path(script).name in ('train.py', 'test.py'):
-        sys.modules['once'].leave_configs_unformatted()
+        leave_configs_unformatted()
     extra = env.get('PYTHONPATH', '').split(os.pathsep)
     sys.path[:1] = [str(Path(script).parent.resolve()), *filter(None, extra)]
     try:

@@ -4,9 +4,7 @@ A guide's files are those that it tells its reader to save or to extend. They
 go into that folder, where the guide's commands run as they stand.
 """
 
-import os
 import re
-import shlex
 import shutil
 
 import runs
@@ -50,13 +48,7 @@ def write_files(guide, folder):
 
 def shell(line, folder):
     """What a command prints there, in an activated environment."""
-    script = re.fullmatch(r'(?:PYTHONPATH=(\S+) )?python ([^-].*)', line)
-    if script:
-        path = script[1] or os.environ.get('PYTHONPATH', '')
-        words = shlex.split(script[2])
-        result = runs.python(*words, cwd=folder, PYTHONPATH=path)
-    else:
-        result = runs.run('bash', '-c', line, cwd=folder)
+    result = runs.shell(line, cwd=folder)
     output = result.stdout + result.stderr
     assert result.returncode == 0, f'{line}\n{output[-3000:]}'
     return output

@@ -1,6 +1,8 @@
 """The demo trainings cut short, and processes that run them."""
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -24,6 +26,12 @@ IMAGES = [
     for name in ('003cee89357d9fe1', '3b957237bc1e0974')
 ]
 IMAGE = IMAGES[0]
+# For the heads of two-stage detectors, which are not ours.
+FEW_BOXES = [
+    'model.train_cfg.rpn_proposal.max_per_img=32',
+    'model.train_cfg.rcnn.sampler.num=16',
+    'model.test_cfg.rcnn.max_per_img=8',
+]
 # Two iterations on small images, then a validation on two images.
 SHORT = {
     'mmdet': (
@@ -36,9 +44,7 @@ SHORT = {
             'test_dataloader.dataset.indices=2',
             'train_dataloader.dataset.pipeline.2.scale=(96,96)',
             'val_dataloader.dataset.pipeline.1.scale=(96,96)',
-            'model.train_cfg.rpn_proposal.max_per_img=32',
-            'model.train_cfg.rcnn.sampler.num=16',
-            'model.test_cfg.rcnn.max_per_img=8',
+            *FEW_BOXES,
             'default_hooks.checkpoint.interval=1',
         ],
     ),
@@ -88,6 +94,17 @@ def python_code(code, *args, cwd=ROOT):
     """As ``python -c code args``, in a process that has the libraries."""
     with tempfile.TemporaryDirectory() as folder:
         return python(written(Path(folder), code), *args, cwd=cwd)
+
+
+def shell(line, cwd=ROOT):
+    """Run a line as in an activated environment; a script alone is forked."""
+    script = re.fullmatch(
+        r'(?:PYTHONPATH=(\S+) )?python ((?:tools|docs)/[^>]*)', line
+    )
+    if not script:
+        return run('bash', '-c', line, cwd=cwd)
+    path = script[1] or os.environ.get('PYTHONPATH', '')
+    return python(*shlex.split(script[2]), cwd=cwd, PYTHONPATH=path)
 
 
 def without_ops(name, *args):

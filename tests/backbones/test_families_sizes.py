@@ -3,7 +3,7 @@
 import pytest
 import torch
 from families import V1
-from torch import nn
+from once import leave_values_and_norms
 from torch.utils.flop_counter import FlopCounterMode
 
 from banet import (
@@ -139,12 +139,7 @@ def test_version_1_has_the_authors_number_of_parameters(
 @pytest.mark.slow
 @pytest.mark.parametrize('cls,kwargs,plain,bridged', SIZES)
 def test_parameters_and_macs(cls, kwargs, plain, bridged, monkeypatch):
-    # Values are not looked at, and norms have no multiply-adds.
-    for kind in ('kaiming_uniform_', 'normal_', 'trunc_normal_'):
-        monkeypatch.setattr(nn.init, kind, lambda tensor, *args, **kw: tensor)
-    monkeypatch.setattr(
-        nn.functional, 'batch_norm', lambda x, *args, **kwargs: x
-    )
+    leave_values_and_norms(monkeypatch.setattr)
 
     def figures(**more):
         model = cls(**kwargs, **more).eval().to('meta')  # nothing calculated

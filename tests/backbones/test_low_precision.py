@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from contract import THIN
 from inputs import supports
 from torch import nn
 
@@ -16,12 +17,7 @@ def small(depth, version):
     torch.manual_seed(0)
     model = BAResNet(
         depth,
-        base_channels=16,
-        stem_channels=16,
-        num_stages=2,
-        strides=(1, 2),
-        dilations=(1, 1),
-        out_indices=(1,),
+        **THIN,
         attention=dict(type=version.__name__, ratio=4),
     )
     model.init_weights()

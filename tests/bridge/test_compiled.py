@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import torch
-from contract import Case, close, NETWORKS, same_gradients
+from contract import Case, close, NETWORKS, same_gradients, TWO
 from inputs import needs_new_torch
 from resnets import images, small
 from torch._dynamo.testing import CompileCounter
@@ -18,16 +18,12 @@ from banet import BAResNet
 pytestmark = pytest.mark.slow  # compilers
 # Dynamo's and autograd's graphs, without C++.
 FAST = dict(backend='aot_eager')
-# Three kinds of blocks.
-SHORT = dict(
-    num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(0, 1)
-)
 
 
 def pair(options=FAST, dtype=torch.float64, **arguments):
     """A network, and the same with compiled blocks."""
     torch.compiler.reset()
-    arguments = {**SHORT, **arguments}
+    arguments = {**TWO, **arguments}  # three kinds of blocks
     eager = small(**arguments).to(dtype).train()
     compiled = small(compile_blocks=options, **arguments).to(dtype).train()
     compiled.load_state_dict(eager.state_dict())

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from contract import V2
 from mmengine.registry import MODELS
 from runs import IMAGE
 from small_archs import SWIN
@@ -13,8 +14,6 @@ from small_archs import SWIN
 from banet.explain import cam
 from banet.explain.layers import LayerError, stages, to_map
 from banet.explain.targets import find_targets, follow, Target, View
-
-RATIO = dict(attention=dict(type='BridgeAttentionV2', ratio=4))
 
 
 @pytest.mark.slow
@@ -24,7 +23,7 @@ RATIO = dict(attention=dict(type='BridgeAttentionV2', ratio=4))
         (dict(type='BAResNet', depth=18), 'backbone.layer4', 512),
         (dict(type='BAConvNeXt', arch='atto'), 'backbone.stages.3', 320),
         (
-            dict(type='BASwinTransformer', arch=SWIN, **RATIO),
+            dict(type='BASwinTransformer', arch=SWIN, **V2),
             'backbone.norm3',
             128,
         ),

@@ -9,7 +9,7 @@ import pytest
 from mmengine.config import Config
 from new_config_options import options
 from PIL import Image
-from runs import NUCLEI, ROOT, tool
+from runs import FEW_BOXES, NUCLEI, ROOT, tool
 
 from banet.apis.model import build_model
 from banet.newconfig import make_config, NewConfigError
@@ -63,9 +63,7 @@ def test_detector_of_the_nuclei_trains_at_once(tmp_path):
         'val_dataloader.dataset.indices=2',
         'train_dataloader.dataset.pipeline.2.scale=(128,128)',
         'val_dataloader.dataset.pipeline.1.scale=(128,128)',
-        'model.train_cfg.rpn_proposal.max_per_img=32',
-        'model.train_cfg.rcnn.sampler.num=16',
-        'model.test_cfg.rcnn.max_per_img=8',
+        *FEW_BOXES,
         'default_hooks.logger.interval=1',
     )
     assert [e['loss'] > 0 for e in entries if 'loss' in e] == [True, True]

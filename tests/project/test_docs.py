@@ -12,7 +12,7 @@ import shlex
 import pytest
 from inputs import OLD_TORCH
 from pages import PAGES
-from runs import python, python_code, ROOT, run, SHORT, write_checkpoints
+from runs import python_code, ROOT, shell, SHORT, write_checkpoints
 
 RECIPE = r'configs/(classification|detection|segmentation)/'
 # pattern -> test that runs such a command, or why none can
@@ -137,17 +137,12 @@ def test_command_runs(command, clone):
     )
     if line.count('--cfg-options') == 2:  # one option of many values
         line = ''.join(line.rsplit('--cfg-options ', 1))
+    result = shell(line, cwd=clone)
     if OLD_TORCH and re.search('export.py|--runtime', line):
         # Which says so; nothing else of these commands runs there.
-        result = python(*shlex.split(line)[1:], cwd=clone)
         assert result.returncode == 1
         assert 'exports need torch 2.6 or later' in result.stderr
         return
-    if re.match(r'python tools/\w+.py', line) and '>' not in line:
-        result = python(*shlex.split(line)[1:], cwd=clone)
-    else:
-        # As after `source .venv/bin/activate`.
-        result = run('bash', '-c', line, cwd=clone)
     assert result.returncode == 0, f'{line}\n{result.stderr[-2000:]}'
     assert 'Traceback' not in result.stderr
 
