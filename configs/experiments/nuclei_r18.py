@@ -1,7 +1,7 @@
 # Transfer, as the paper does it: each backbone of tiny_imagenet60_r18.py, with
 # its own attention, as the start of a detector of cell nuclei (298 images).
 _base_ = 'tiny_imagenet60_r18.py'
-recipe = 'recipes/mask-rcnn_r18-half_nuclei.py'
+recipe = 'recipes/mask-rcnn_r18-quarter_nuclei.py'
 seeds = 3
 metrics = [
     dict(key='coco/bbox_mAP', label='box AP, %', factor=100),

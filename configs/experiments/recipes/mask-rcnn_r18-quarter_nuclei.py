@@ -2,7 +2,7 @@
 # mmdet does that: BN in eval mode, stem and first stage frozen.
 _base_ = '../../demo/mask-rcnn_ba-r18_fpn_nuclei.py'
 
-width = 32
+width = 16
 model = dict(
     backbone=dict(
         base_channels=width,

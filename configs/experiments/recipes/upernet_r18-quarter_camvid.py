@@ -20,7 +20,7 @@ metainfo = dict(
 )
 num_classes = len(metainfo['classes'])
 crop_size = (192, 192)
-width = 32
+width = 16
 model = dict(
     data_preprocessor=dict(size=crop_size),
     backbone=dict(
