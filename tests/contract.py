@@ -37,10 +37,15 @@ NETWORKS = {
         (V2,),
     ),
     'resnet18-v1d': ('ResNetV1d', dict(depth=18, **THIN), (V1,)),
+    'resnet18-cifar': (
+        'ResNet_CIFAR',
+        dict(depth=18, **{**THIN, 'base_channels': 8, 'stem_channels': 8}),
+        (V2,),
+    ),
     'resnext50': (
         'ResNeXt',
         dict(depth=50, groups=4, **THIN),
-        (V2, SE),
+        (V2, V1, LN, SE, NONE),
     ),
     'regnet': (
         'RegNet',
@@ -50,17 +55,17 @@ NETWORKS = {
             dilations=(1, 1, 1),
             out_indices=(0, 1, 2),
         ),
-        (V2,),
+        (V2, V1, NONE),
     ),
     'mobilenet-v3': (
         'MobileNetV3',
         dict(arch='thin', out_indices=(0, 3, 5)),
-        ({}, NONE),
+        ({}, V1, LN, NONE),
     ),
     'efficientnet': (
         'EfficientNet',
         dict(arch='thin', out_indices=(2, 5)),
-        ({},),
+        ({}, NONE),
     ),
     'efficientnet-es': (
         'EfficientNet',

@@ -170,6 +170,8 @@ def test_swin_takes_tables_of_another_window_size():
 def test_weights_of_another_arch_are_refused(
     cls, plain, weights, model, message
 ):
+    """Also where they hold all that frozen stages leave to be trained."""
     given = plain(arch=weights).state_dict()
-    with pytest.raises(ValueError, match=message):
-        cls(arch=model).load_state_dict(given)
+    for frozen in ({}, dict(frozen_stages=3 if cls is BAConvNeXt else 2)):
+        with pytest.raises(ValueError, match=message):
+            cls(arch=model, **frozen).load_state_dict(given)

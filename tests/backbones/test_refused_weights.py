@@ -55,6 +55,16 @@ def under(prefix, state_dict):
             lambda: plain(50).state_dict(),
             ['another depth: they lack layer3.10, layer3.11, .* 13 more'],
         ),
+        (  # whose trained part they hold
+            lambda: bridged(101, frozen_stages=3),
+            lambda: bridged(50).state_dict(),
+            ['another depth: they lack layer3.10, layer3.11, .* 13 more'],
+        ),
+        (
+            lambda: bridged(101, attention=None, frozen_stages=3),
+            lambda: plain(50).state_dict(),
+            ['another depth: they lack layer3.10, layer3.11, .* 13 more'],
+        ),
         (
             bridged,
             lambda: plain(34).state_dict(),

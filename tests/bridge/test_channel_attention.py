@@ -4,7 +4,17 @@ import pytest
 import torch
 from mmpretrain.models.backbones import SEResNet, SEResNeXt
 from mmpretrain.models.utils import SELayer
-from resnets import bridged, calibrated, images, NARROW, plain, relative
+from resnets import (
+    bridged,
+    calibrated,
+    images,
+    LN,
+    NARROW,
+    plain,
+    relative,
+    V1,
+    V2,
+)
 from torch import nn
 
 from banet import (
@@ -195,15 +205,15 @@ def test_they_need_no_norm():
     assert BAResNet(18, attention=SE, norm_cfg=dict(type='GN', num_groups=32))
 
 
-def test_values_that_were_trained_are_told_from_initial_ones():
+@pytest.mark.parametrize('attention', [SE, ECA, V1, V2, dict(V2, **LN)])
+def test_values_that_were_trained_are_told_from_initial_ones(attention):
     """Plain weights over them are a loss, over fresh ones they are not."""
-    names = plain(18).state_dict()
-    model = BAResNet(18, attention=SE, **NARROW)
-
-    def losses():
-        return {b.loses_attention(names, f'{n}.') for n, b in model.blocks()}
-
-    assert losses() == {False}
-    for _, _, attention in bridges(model):
-        attention.squeeze.bias.data += 0.1
-    assert losses() == {True}
+    weights = plain(18).state_dict()
+    model = BAResNet(18, attention=attention, **NARROW)
+    assert model.coverage(weights).attention_lost == 0
+    model.init_weights()
+    assert model.coverage(weights).attention_lost == 0
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    model(images())[-1].sum().backward()
+    optimizer.step()
+    assert model.coverage(weights).attention_lost == 8

@@ -1,12 +1,13 @@
 """What is frozen, by whom, and what learns all the same."""
 
-import copy
 import io
 
 import pytest
 import torch
 from contract import Case, images, NETWORKS, REPLACING
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from banet.bridge import build
 
 # As many stages as leave one to learn.
 FROZEN = {'mobilenet-v3': 4, 'efficientnet': 5, 'efficientnet-v2': 4}
@@ -49,10 +50,16 @@ def test_attention_in_the_place_of_se_learns_in_frozen_stages(name):
     assert not any(a.training for a in attentions(model))
 
 
+@pytest.mark.parametrize('began_from_plain', [False, True])
 @pytest.mark.parametrize('name', REPLACING)
-def test_attention_that_was_loaded_is_frozen_with_its_stage(name):
+def test_attention_that_was_loaded_is_frozen_with_its_stage(
+    name, began_from_plain
+):
+    trained = Case(name, {}).build()
+    if began_from_plain:
+        trained.load_state_dict(Case(name).build().state_dict(), strict=False)
     model = frozen(name)
-    model.load_state_dict(Case(name, {}).build().state_dict())
+    model.load_state_dict(trained.state_dict())
     model.train()
     control = Case(name).build(training=True, frozen_stages=FROZEN[name])
     rest = {n for n in learning(model) if '.attention.' not in n}
@@ -109,13 +116,20 @@ def test_swin_without_attention_has_upstreams_parts_alone():
         assert type(block.attn.drop) is type(control.attn.drop)
 
 
+@pytest.mark.parametrize('kind', ['GN', torch.nn.GroupNorm])
 @pytest.mark.parametrize('depth', [18, 50])
-def test_group_norm_of_the_backbone_leaves_layer_norm_to_the_attention(depth):
+def test_group_norm_of_the_backbone_leaves_layer_norm_to_the_attention(
+    depth, kind, monkeypatch
+):
     """32 groups, the usual number, are more than its vectors have."""
-    norm_cfg = dict(type='GN', num_groups=32)
-    given = copy.deepcopy(norm_cfg)
+    lines = []
+    monkeypatch.setattr(build, 'print_log', lambda *a, **k: lines.append(a))
+    build._say_once.cache_clear()
+    norm_cfg = dict(type=kind, num_groups=32)
+    given = dict(norm_cfg)
     model = Case('resnet18', {}).cls(depth, norm_cfg=norm_cfg)
     norms = {type(a.norm) for a in attentions(model)}
     assert norms == {torch.nn.LayerNorm}
     assert norm_cfg == given
+    assert len(lines) == 1
     assert model(images(1))[-1].isfinite().all()

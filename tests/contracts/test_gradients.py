@@ -114,23 +114,36 @@ def hooks_change_nothing_and_see_every_layer(case):
     same_gradients(found, gradients(model, images().double()))
 
 
-def hooks_keep_what_they_saw_without_gradients(case):
-    """Where the plain network overwrites nothing, ours does not either."""
-    overwritten = []
-    for network in (case.control.build(), case.build()):
-        kept = {}
-        for name, leaf in leaves(network).items():
-            leaf.register_forward_hook(
-                lambda module, args, out, name=name, kept=kept: kept.update(
-                    {name: (out, out.clone())}
-                )
-            )
-        with torch.no_grad():
-            network(images(2))
-        overwritten.append(
-            {n for n, (out, copied) in kept.items() if not out.equal(copied)}
-        )
-    assert overwritten[1] <= overwritten[0]
+def seen_alone(network, name, context):
+    """Calls of one module, which alone has a hook: shapes, overwritten."""
+    kept = []
+
+    def keep(module, args, out):
+        tensors = [t for t in (*args, out) if isinstance(t, torch.Tensor)]
+        kept.append((tensors, [t.clone() for t in tensors]))
+
+    handle = network.get_submodule(name).register_forward_hook(keep)
+    with context():
+        network(images(2))
+    handle.remove()
+    shapes = [[t.shape for t in tensors] for tensors, _ in kept]
+    outputs = [(tensors[-1], copied[-1]) for tensors, copied in kept]
+    return shapes, any(not out.equal(copied) for out, copied in outputs)
+
+
+def a_hook_on_any_module_alone_sees_what_it_sees_in_the_plain_network(case):
+    """As many calls of the same shapes, and nothing of it overwritten."""
+    model, control = case.build(), case.control.build()
+    modules = dict(model.named_modules())
+    for name, module in control.named_modules():
+        if name not in modules:
+            assert '.se' in name or '.drop' in name, name
+            continue
+        for context in (torch.no_grad, torch.enable_grad):
+            found = seen_alone(model, name, context)
+            expected = seen_alone(control, name, context)
+            assert found[0] == expected[0], name
+            assert found[1] <= expected[1], name
 
 
 def global_hooks_see_every_layer(case):
@@ -182,6 +195,12 @@ def weight_norm_can_be_put_on_and_taken_off(case):
     layers = [m for m in model.modules() if type(m) in (nn.Conv2d, nn.Linear)]
     for layer in layers:
         weight_norm(layer)
+    close(model(images(2)), expected, 1e-3)
+    weights = {k: v.clone() for k, v in model.state_dict().items()}
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    model.load_state_dict(weights)  # whose names are parametrized, too
     close(model(images(2)), expected, 1e-3)
     model.train()
     gradients(model, images())
@@ -238,9 +257,12 @@ test_gradients = contract(
     channels_last_has_the_same_gradients,
     averages_of_models_work,
 )
+test_hooks_alone = contract(
+    a_hook_on_any_module_alone_sees_what_it_sees_in_the_plain_network,
+    variants=1,
+)
 test_who_looks_on = contract(
     hooks_change_nothing_and_see_every_layer,
-    hooks_keep_what_they_saw_without_gradients,
     global_hooks_see_every_layer,
     patched_forwards_are_called,
     backward_hooks_fire_for_every_layer,

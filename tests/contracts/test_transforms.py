@@ -219,6 +219,7 @@ test_tracers = contract(
 test_efficient_conv_bn_eval = contract(
     mmengines_efficient_conv_bn_eval_keeps_the_outputs,
     networks=['resnet18', 'resnet18-v1d', 'resnext50', 'regnet'],
+    variants=2,
 )
 test_compilers = needs_new_torch(
     contract(
@@ -233,7 +234,7 @@ test_graphs_for_any_batch = needs_new_torch(
     contract(
         a_training_graph_can_be_exported_for_any_batch,
         compiled_training_takes_any_batch_in_one_graph,
-        networks=['resnet18', 'convnext'],
+        networks=['resnet18', 'mobilenet-v3'],
         variants=1,
     )
 )
@@ -243,8 +244,8 @@ test_functional = needs_new_torch(
         gradients_per_image_are_those_of_each_image,
         forward_mode_gives_a_tangent,
         jacobians_may_be_vectorised,
-        networks=[*KINDS, 'resnext50', 'swin'],
-        variants=1,
+        networks=[*KINDS, 'resnext50', 'regnet', 'swin'],
+        variants=2,
     )
 )
 test_static_quantisation = contract(

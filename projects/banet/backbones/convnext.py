@@ -4,6 +4,7 @@ from typing import Optional, Union
 
 from mmengine.registry import MODELS
 from mmpretrain.models.backbones.convnext import ConvNeXt, ConvNeXtBlock
+from torch import nn
 
 from ..bridge.block import BridgeMixin
 from ..bridge.ops import spatial_mean
@@ -52,11 +53,20 @@ class BAConvNeXtBlock(BridgeMixin, ConvNeXtBlock):
 
     def bridged_widths(self):
         """C, 4C and C."""
-        channels, hidden = self.pointwise_conv2.weight.shape[:2]
-        return [channels, hidden, channels]
+        # Not by the weight's shape: DeepSpeed's zero.Init leaves it none.
+        last = self.pointwise_conv2
+        widths = (
+            (last.out_features, last.in_features)
+            if isinstance(last, nn.Linear)
+            else (last.out_channels, last.in_channels)
+        )
+        return [*widths, widths[0]]
 
     def _last_layer(self):
         return self.pointwise_conv2
+
+    def _skipped_layers(self):
+        return self.pointwise_conv2, self.drop_path
 
     def _forward(self, x, unwatched):
         out = self.depthwise_conv(x)
@@ -86,7 +96,10 @@ class BAConvNeXtBlock(BridgeMixin, ConvNeXtBlock):
         self._pool_last(pooled, out, through_last)
         gate = self._gate(pooled, out, self.gamma)
         # Not gated_add, which rounds once less than the plain block does.
-        return x + self.drop_path(gate) * out
+        # Dropping a path is a factor per sample: cheaper on the gate.
+        if unwatched:
+            return x + self.drop_path(gate) * out
+        return x + self.drop_path(gate * out)
 
 
 @MODELS.register_module()

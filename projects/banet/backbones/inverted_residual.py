@@ -107,6 +107,8 @@ class InvertedResiduals(BridgedBackbone):
             block.attention = None
         super()._freeze_stages()
         for block, attention in learning:
+            rest = block.parameters()
+            block.mark_frozen(not any(p.requires_grad for p in rest))
             block.attention = attention
 
 

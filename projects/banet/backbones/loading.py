@@ -107,7 +107,7 @@ class LoadReport:
             found = getattr(self, field)
             if found:
                 lines.append(f'{title}: {shorten(found)}')
-        return '\n    '.join(lines)
+        return '; '.join(lines)
 
 
 class LoadingMixin(nn.Module):

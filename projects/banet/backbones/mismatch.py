@@ -63,12 +63,15 @@ def _holds_all_that_counts(own, found):
     """
     if all(name in found for name in own):
         return not any('.attention.' in n for n in found.keys() - own.keys())
-    learned = [name for name, tensor in own.items() if tensor.requires_grad]
-    frozen = any(
-        isinstance(tensor, nn.Parameter) and not tensor.requires_grad
-        for tensor in own.values()
+    learns = {
+        name: tensor.requires_grad
+        for name, tensor in own.items()
+        if isinstance(tensor, nn.Parameter)
+    }
+    learned = {name for name in learns if learns[name]}
+    return bool(learned) and learned == found.keys() & learns.keys() < set(
+        learns
     )
-    return frozen and bool(learned) and all(name in found for name in learned)
 
 
 def where_they_differ(

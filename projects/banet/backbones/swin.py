@@ -4,6 +4,8 @@ import math
 from typing import Optional, Union
 
 import torch.nn.functional as F
+from mmcv.cnn.bricks.transformer import FFN
+from mmengine.model import Sequential
 from mmengine.registry import MODELS
 from mmpretrain.models.backbones.swin_transformer import (
     SwinBlock,
@@ -60,6 +62,49 @@ def as_tokens(features):
     return features[..., 0].transpose(1, 2)
 
 
+class SeenLayers(Sequential):
+    """An FFN's layers, which show what each of them gives."""
+
+    def forward(self, x, see=None):
+        """``see(i, out)`` is called behind the i-th layer."""
+        for i, layer in enumerate(self):
+            x = layer(x)
+            if see is not None:
+                see(i, x)
+        return x
+
+
+class GatedFFN(FFN):
+    """An FFN with a gate between its layers and its shortcut.
+
+    A module of its own, as upstream's: hooks on it and within it are called.
+    """
+
+    def forward(self, x, identity=None, see=None, gate=None, fused=False):
+        """As upstream's where there is no ``gate``.
+
+        Args:
+            x, identity (Tensor): (N, L, C).
+            see (Callable): See :class:`SeenLayers`.
+            gate (Callable): From the layers' output, (N, L, C), and the layer
+                scale, (C,) or None, to the gate times the latter,
+                (N, C, 1, 1).
+            fused (bool): Nobody looks at what follows the layers, nor keeps
+                their output.
+        """
+        if gate is None:
+            return super().forward(x, identity)
+        out = self.layers(x, see)
+        if not fused:
+            factor = as_tokens(gate(out, None))
+            return identity + self.dropout_layer(self.gamma2(out) * factor)
+        scale = getattr(self.gamma2, 'weight', None)
+        factor = self.dropout_layer(gate(out, scale))
+        return as_tokens(
+            gated_add(as_map(identity), factor, as_map(out), inplace=True)
+        )
+
+
 class BASwinBlock(BridgeMixin, SwinBlock):
     """Swin's block whose three features take part in one gate.
 
@@ -81,6 +126,8 @@ class BASwinBlock(BridgeMixin, SwinBlock):
             return
         # What is dropped from the sum is bridged all the same.
         self.attn_drop_path, self.attn.drop = self.attn.drop, nn.Identity()
+        self.ffn.__class__ = GatedFFN
+        self.ffn.layers.__class__ = SeenLayers
 
     def _ffn_layers(self):
         """What comes before the last Linear, it, and what follows it."""
@@ -104,28 +151,34 @@ class BASwinBlock(BridgeMixin, SwinBlock):
     def _last_layer(self):
         return self._ffn_layers()[1]
 
+    def _skipped_layers(self):
+        _, last, dropout = self._ffn_layers()
+        ffn = self.ffn
+        return last, dropout, ffn.layers, ffn.gamma2, ffn.dropout_layer
+
     def _forward(self, x, hw_shape, unwatched):
         attended = self.attn(self.norm1(x), hw_shape)
         shortcut = self.attn_drop_path(attended) + x
         out = self.norm2(shortcut)
         if self.attention is None:
             return self.ffn(out, identity=shortcut)
-        inner, last, dropout = self._ffn_layers()
+        last = len(self.ffn.layers) - 2
         through_last = self._goes_through(unwatched)
         pooled = []
-        if self._pools(len(inner) + 1, through_last):
-            pooled.append(token_mean(attended))
-        for behind, layer in zip(range(len(inner), 0, -1), inner):
-            out = layer(out)
-            if self._pools(behind, through_last):
+
+        def see(i, out):
+            if i == last:
+                self._pool_last(pooled, as_map(out), through_last)
+            elif i < last and self._pools(last - i, through_last):
                 pooled.append(token_mean(out))
-        out = as_map(last(out))
-        self._pool_last(pooled, out, through_last)
-        out = dropout(out)
-        scale = getattr(self.ffn.gamma2, 'weight', None)
-        gate = self.ffn.dropout_layer(self._gate(pooled, out, scale))
-        return as_tokens(
-            gated_add(as_map(shortcut), gate, out, inplace=unwatched)
+
+        def gate(out, scale):
+            return self._gate(pooled, as_map(out), scale)
+
+        if self._pools(last + 1, through_last):
+            pooled.append(token_mean(attended))
+        return self.ffn(
+            out, identity=shortcut, see=see, gate=gate, fused=unwatched
         )
 
 

@@ -1,12 +1,14 @@
 """From a config to the attention of one block."""
 
 import logging
+from functools import cache
 
 from mmengine.logging import print_log
 from mmengine.registry import MODELS
 from torch import nn
 
 from .channel_attention import ChannelAttention
+from .vector_norm import is_kind
 
 
 def build_attention(
@@ -30,9 +32,7 @@ def build_attention(
             'residual block.'
         )
     widths = dict(in_channels=in_channels, channels=channels)
-    kind = cfg['type']
-    kind = MODELS.get(kind) if isinstance(kind, str) else kind
-    if isinstance(kind, type) and issubclass(kind, ChannelAttention):
+    if is_kind(cfg, ChannelAttention):
         return MODELS.build(dict(cfg), default_args=widths)
     if norm_cfg is None and 'norm_cfg' not in cfg:
         raise ValueError(
@@ -40,15 +40,13 @@ def build_attention(
             "of its own, attention=dict(..., norm_cfg=dict(type='LN'))."
         )
     norm_cfg = norm_cfg or {}
-    if 'norm_cfg' not in cfg and norm_cfg.get('type') == 'GN':
+    if 'norm_cfg' not in cfg and is_kind(norm_cfg, nn.GroupNorm):
         # Its groups are made for maps: of a hidden width of 4 to 128, one in
         # 32 is a single value or none.
-        print_log(
+        _say_once(
             f"The backbone's norm_cfg={norm_cfg} has groups of channels, "
             'which the short vectors of bridge attention do not have: the '
-            'attention takes LN.',
-            logger='current',
-            level=logging.INFO,
+            'attention takes LN.'
         )
         norm_cfg = dict(type='LN')
     # The attention is never pretrained: where the backbone's norms are frozen,
@@ -58,3 +56,8 @@ def build_attention(
     return MODELS.build(
         dict(cfg), default_args=dict(**widths, norm_cfg=norm_cfg)
     )
+
+
+@cache  # of all blocks, the first
+def _say_once(line):
+    print_log(line, logger='current', level=logging.INFO)

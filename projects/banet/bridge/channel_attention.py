@@ -92,11 +92,10 @@ class SqueezeExcitation(ChannelAttention):
         nn.init.zeros_(self.squeeze.bias)
         nn.init.zeros_(self.generation.bias)
 
-    def init_weights(self):
-        """See :meth:`Gate.init_weights`; biases start at 0, as upstream's."""
-        super().init_weights()
-        if not self.init_cfg:
-            self._clear_biases()
+    def reset_parameters(self):
+        """See :class:`Gate`; biases start at 0, as upstream's."""
+        super().reset_parameters()
+        self._clear_biases()
 
     def logits(self, vector):
         """See :meth:`ChannelAttention.logits`."""
@@ -151,6 +150,17 @@ class EfficientChannelAttention(ChannelAttention):
         self.conv = nn.Conv1d(
             1, 1, kernel_size, padding=kernel_size // 2, bias=False
         )
+        self._start = self.conv.weight.detach().clone()
+
+    def reset_parameters(self):
+        """See :class:`Gate`."""
+        super().reset_parameters()
+        self._start = self.conv.weight.detach().clone()
+
+    def is_untrained(self) -> bool:
+        """Whether the kernel is the one that was drawn at first."""
+        weight = self.conv.weight
+        return weight.is_meta or weight.equal(self._start.to(weight))
 
     def logits(self, vector):
         """See :meth:`ChannelAttention.logits`."""

@@ -4,6 +4,8 @@ import torch
 from mmengine.model import BaseModule
 from torch import nn, Tensor
 
+from .warm_start import tensors_of
+
 
 class Gate(BaseModule):
     """Base of the attentions; the modules know vectors only, no maps.
@@ -24,10 +26,14 @@ class Gate(BaseModule):
         about all Linear layers or convs.
         """
         if not self.init_cfg:
-            for module in self.modules():
-                if isinstance(module, (nn.Linear, nn.Conv1d)):
-                    module.reset_parameters()
+            self.reset_parameters()
         super().init_weights()
+
+    def reset_parameters(self) -> None:
+        """Draw the layers' values anew, as PyTorch does."""
+        for module in self.modules():
+            if isinstance(module, (nn.Linear, nn.Conv1d)):
+                module.reset_parameters()
 
     def neutral(self) -> tuple[dict[str, Tensor], float]:
         """The state in which the gate is the same for every image.
@@ -40,7 +46,7 @@ class Gate(BaseModule):
             name: torch.zeros_like(value)
             if name.startswith(f'{self.gate_maker}.')
             else value
-            for name, value in self.state_dict().items()
+            for name, value in tensors_of(self).items()
         }
         return state, self.gate(torch.zeros(1)).item()
 

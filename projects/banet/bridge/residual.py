@@ -56,7 +56,7 @@ class ConvNormBridge(BridgeMixin):
         return self._layers()[-1][0] if self._fused() else None
 
     def _skipped_layers(self):
-        return self._layers()[-1]
+        return *self._layers()[-1], self.drop_path
 
     def switch_to_deploy(self):
         """See :meth:`banet.BridgeMixin.switch_to_deploy`."""
@@ -117,8 +117,8 @@ class ConvNormBridge(BridgeMixin):
         conv, norm = self._layers()[-1]
         out = norm(conv(out))
         pooled.append(spatial_mean(out))
-        gate = self._path_gate(pooled, out)
-        return gated_add(self._shortcut(x), gate, out, inplace=unwatched)
+        gate = self._gate(pooled, out)
+        return self._add_gated(self._shortcut(x), gate, out, unwatched)
 
     def _forward_affine(self, x):
         """The same with less of the widest map.
@@ -134,7 +134,7 @@ class ConvNormBridge(BridgeMixin):
         means = through(conv, pooled[-1], y) if pointwise else None
         scale, shift, means, y, norm_of_y = affine_on(norm, y, means)
         pooled.append(scale * means + shift)
-        gate = self._path_gate(pooled, y).flatten(1)
+        gate = self.drop_path(self._gate(pooled, y)).flatten(1)
         return gated_norm_add(
             self._shortcut(x), gate, scale, shift, y, norm_of_y
         )
@@ -154,8 +154,11 @@ class ConvNormBridge(BridgeMixin):
         out = getattr(self, f'conv{self.num_convs}')(out)
         self._pool_last(pooled, out, through_last)
         gate = self._gate(pooled, out)
-        return gated_add(shortcut, gate, out, inplace=unwatched)
+        return self._add_gated(shortcut, gate, out, unwatched)
 
-    def _path_gate(self, pooled, out):
+    def _add_gated(self, shortcut, gate, out, unwatched):
         # Dropping a path is a factor per sample: cheaper on the gate.
-        return self.drop_path(self._gate(pooled, out))
+        if unwatched:
+            gate = self.drop_path(gate)
+            return gated_add(shortcut, gate, out, inplace=True)
+        return shortcut + self.drop_path(gate * out)

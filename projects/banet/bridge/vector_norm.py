@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
+from mmengine.registry import MODELS
 from torch import nn, Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
@@ -16,10 +17,18 @@ from .ops import is_compiling, is_symbolic
 USE_LN = "attention=dict(type='BridgeAttentionV2', norm_cfg=dict(type='LN'))"
 
 
+def is_kind(cfg: dict, kind: type) -> bool:
+    """Whether the ``type`` of ``cfg``, a name or a class, is of a kind."""
+    found = cfg.get('type') if isinstance(cfg, dict) else None
+    if isinstance(found, str):
+        found = MODELS.get(found)
+    return isinstance(found, type) and issubclass(found, kind)
+
+
 def build_vector_norm(norm_cfg: dict, num_features: int) -> nn.Module:
     """Build the norm layer of ``norm_cfg`` for (N, num_features) vectors.
 
-    ``BN`` means ``BN1d`` here; ``SyncBN``, ``LN``, ``GN`` and any registered
+    ``BN``, or its class, means ``BN1d`` here; ``SyncBN``, ``LN``, ``GN`` and any registered
     norm that takes such vectors are built as they are.
 
     Raises:
@@ -27,7 +36,7 @@ def build_vector_norm(norm_cfg: dict, num_features: int) -> nn.Module:
             leaves one value per group, or keeps no running statistics.
         TypeError: ``norm_cfg`` is not a dict (from mmcv).
     """
-    if isinstance(norm_cfg, dict) and norm_cfg.get('type') in ('BN', 'BN2d'):
+    if is_kind(norm_cfg, nn.BatchNorm2d):
         norm_cfg = {**norm_cfg, 'type': 'BN1d'}
     try:
         norm = build_norm_layer(norm_cfg, num_features)[1]

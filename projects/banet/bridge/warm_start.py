@@ -10,8 +10,8 @@ from torch import nn, Tensor
 # What wrappers add to the names of modules and take out of state dicts:
 # activation checkpointing, FSDP.
 WRAPPED = '_checkpoint_wrapped_module.', '_fsdp_wrapped_module.'
-# A block's version in the metadata of state dicts, where others have 1: plain
-# weights came in, so that the attention in another's place has to learn.
+# A block's version in the metadata of state dicts, where others have 1: its
+# attention learned while its stage was frozen.
 LEARNS = 2
 
 
@@ -44,13 +44,15 @@ def is_untrained(attention: nn.Module) -> bool:
     """Whether nothing would be lost with the attention's values.
 
     Its norms and biases are as they were built, or its gate is the same for
-    all images. Weights alone cannot tell: without norms and biases, as in
-    ECA, only what was loaded counts as trained.
+    all images. An attention without norms and biases, as ECA, has a method
+    of this name which says so.
     """
     own = tensors_of(attention)
     last = own.get(f'{getattr(attention, "gate_maker", "generation")}.weight')
     if last is not None and _equals(last, 0):
         return True
+    if hasattr(attention, 'is_untrained'):
+        return attention.is_untrained()
     start = dict(weight=1, bias=0, running_mean=0, running_var=1)
     return all(
         _equals(tensor, start[part])
@@ -69,7 +71,8 @@ def _equals(tensor, value):
 def materialised(attention: nn.Module, device: torch.device) -> nn.Module:
     """A copy with initial values where ``attention`` has meta tensors."""
     copied = copy.deepcopy(attention).to_empty(device=device)
-    for part in copied.modules():
+    # From within: a module may correct what its parts do.
+    for part in reversed(list(copied.modules())):
         reset = getattr(part, 'reset_parameters', None)
         if reset is not None:
             reset()
@@ -110,6 +113,10 @@ class WarmStart(nn.Module):
         return self.replaced is not None and (
             not self.attention_loaded or self._version == LEARNS
         )
+
+    def mark_frozen(self, frozen: bool) -> None:
+        """Note, for checkpoints, whether it learns in a frozen stage."""
+        self._version = LEARNS if frozen else 1
 
     def takes_warm_start(self, names: Collection[str], prefix: str) -> bool:
         """Whether weights of these names start this block's attention.
@@ -159,8 +166,6 @@ class WarmStart(nn.Module):
         elif self.takes_warm_start(state_dict, prefix):
             self._start(state_dict, prefix)
             self.attention_loaded = False
-        elif self.replaced is not None and self._is_whole(state_dict, prefix):
-            self._version = LEARNS
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, *args
         )
