@@ -38,7 +38,7 @@ ANNOTATIONS = {
     ),
     'outside': (
         dict(annotations=[box(), box(2, bbox=[60, 5, 10, 10])]),
-        {'box outside the image'},
+        {'box outside the image', 'mask outside of its box'},
     ),
     'of no image': (
         dict(annotations=[box(), box(2, image_id=9)]),
@@ -88,7 +88,9 @@ def test_box_beyond_the_border_and_empty_image_are_notes(data):
         dict(id=1, file_name='b.png', height=height, width=width),
     ]
     picture().save(data.image.with_name('b.png'))
-    data.write(coco(images=images, annotations=[box(bbox=[50, 5, 20, 10])]))
+    corners = [[50, 5, 70, 5, 70, 15]]
+    wide = box(bbox=[50, 5, 20, 10], segmentation=corners)
+    data.write(coco(images=images, annotations=[wide]))
     report = data.check(DET)
     assert not report.failed
     expected = {'box beyond the border', 'image without objects'}

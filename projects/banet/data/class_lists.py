@@ -7,7 +7,8 @@ from typing import Optional
 from ..utils.colours import palette
 
 # Where tools put a list beside the images or labels.
-NAMES = 'classes.txt', 'labelmap.txt', '_classes.csv'
+NAMES = 'classes.txt', 'labelmap.txt', '_classes.csv', 'class_dict.csv'
+HEADERS = {'name', 'class', 'label', 'class name', 'class_name', 'label name'}
 Colour = tuple[int, int, int]
 
 
@@ -28,9 +29,10 @@ def find_list(*folders: Path) -> Optional[Path]:
 def read_list(path: Path) -> tuple[list[str], list[Colour]]:
     """Names and colours of the classes, the first one for label 0.
 
-    A line per class: a name, or a name and R G B; CVAT's ``labelmap.txt``
-    (``name:r,g,b:parts:actions``); Roboflow's ``_classes.csv``
-    (``Pixel Value, Class``). Empty lines and those with # are left out.
+    A line per class: a name, or a name and R G B, or a number from 0 on and a
+    name; CVAT's ``labelmap.txt`` (``name:r,g,b:parts:actions``); Roboflow's
+    ``_classes.csv`` (``Pixel Value, Class``), ``class_dict.csv``
+    (``name,r,g,b``). Empty lines, those with # and headers are left out.
 
     Raises:
         ClassListError: It cannot be read, has less than two names, repeats
@@ -45,7 +47,11 @@ def read_list(path: Path) -> tuple[list[str], list[Colour]]:
         for line in map(str.strip, text.splitlines())
         if line and not line.startswith('#')
     ]
-    if path.suffix.lower() == '.csv':
+    if len(lines) > 1 and _is_header(*lines[:2]):
+        del lines[0]
+    elif _are_numbered(lines):
+        lines = [line.split(maxsplit=1)[1] for line in lines]
+    if path.suffix.lower() == '.csv' and lines and lines[0][0].isdigit():
         found = _from_csv(lines)
     elif lines and all(line.count(':') == 3 for line in lines):
         found = [_from_labelmap(line) for line in lines]
@@ -61,6 +67,24 @@ def read_list(path: Path) -> tuple[list[str], list[Colour]]:
     if len(colours) < len(names):
         colours = palette(len(names))
     return names, colours
+
+
+def _is_header(line, following):
+    """``name,r,g,b``: as many parts as below, and no number among them."""
+    parts, theirs = (text.replace(':', ',').split(',') for text in (line, following))
+    words = [part.strip().lower() for part in parts]
+    return len(words) == len(theirs) > 1 and (
+        words[0] in HEADERS or words[0] == 'pixel value'
+    )
+
+
+def _are_numbered(lines):
+    """Whether each line is its number, from 0 on, and a name."""
+    words = [line.split(maxsplit=1) for line in lines]
+    return len(lines) > 1 and all(
+        len(parts) == 2 and parts[0].rstrip(':') == str(i)
+        for i, parts in enumerate(words)
+    )
 
 
 def _from_line(line: str) -> tuple[str, Optional[Colour]]:

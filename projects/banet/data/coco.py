@@ -2,51 +2,18 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Optional
 
 from ..utils.text import shorten
 from .coco_boxes import check_form
 from .coco_fields import check_annotation, check_entries, is_crowd
+from .coco_forms import EXPORT, form_of, form_of_name
 from .coco_masks import shape_of
 from .report import ERROR, LOST, NOTE, Problem
 
 KEYS = 'images', 'annotations', 'categories'
-# What json files of other tools hold -> what they are, and the remedy.
-EXPORT = 'export the annotations as COCO json'
-FORMS: tuple[tuple[str, Callable[[Any], bool]], ...] = (
-    ('LabelMe', lambda c: 'shapes' in c and 'imagePath' in c),
-    ('VIA', lambda c: '_via_img_metadata' in c or '_via_settings' in c),
-    (
-        'VIA',
-        lambda c: c and all(
-            isinstance(v, dict) and 'regions' in v for v in c.values()
-        ),
-    ),
-    ('Label Studio', lambda c: {'data', 'annotations'} <= set(_first(c))),
-    ('Label Studio', lambda c: {'data', 'completions'} <= set(_first(c))),
-    ('CreateML', lambda c: {'image', 'annotations'} <= set(_first(c))),
-    ('COCO results', lambda c: {'image_id', 'score'} <= set(_first(c))),
-    ('Supervisely', lambda c: 'objects' in c and 'size' in c),
-)  # fmt: skip
-
-
-def _first(content):
-    """The first entry of a list, if it is a dict."""
-    first = content[0] if isinstance(content, list) and content else {}
-    return first if isinstance(first, dict) else {}
-
-
-def form_of(content: Any) -> Optional[str]:
-    """Whose json it is, if it is known and not COCO's."""
-    for name, fits in FORMS:
-        try:
-            if fits(content):
-                return name
-        except (TypeError, AttributeError):  # a list or a dict is expected
-            continue
-    return None
 
 
 def read_coco(path: str, test: bool) -> tuple[Optional[dict], list[Problem]]:
@@ -62,8 +29,8 @@ def read_coco(path: str, test: bool) -> tuple[Optional[dict], list[Problem]]:
         :func:`banet.data.coco_masks.shape_of` says of it: polygons take most
         of a file, and of the memory.
     """
-    if not path.endswith('.json'):
-        text = f'is no json file: {EXPORT}'
+    if not path.lower().endswith('.json'):
+        text = f'is no json file{form_of_name(path)}: {EXPORT}'
         return None, [Problem(ERROR, 'no COCO file', path, text)]
     try:
         with open(path) as file:
@@ -83,7 +50,9 @@ def read_coco(path: str, test: bool) -> tuple[Optional[dict], list[Problem]]:
 
 def _without_points(entry):
     if 'segmentation' in entry:
-        entry['segmentation'] = shape_of(entry['segmentation'])
+        entry['segmentation'] = shape_of(
+            entry['segmentation'], entry.get('bbox')
+        )
     return entry
 
 
@@ -153,10 +122,11 @@ def check_categories(content: dict, path: str) -> list[Problem]:
             if count > 1
         ]
     ids = [category['id'] for category in content['categories']]
-    if len({isinstance(i, str) for i in ids}) > 1:
-        text = f'ids are text and numbers ({shorten(map(repr, ids))})'
-        found.append(Problem(ERROR, 'categories of two kinds', path, text))
-    elif ids != sorted(ids):
+    mixed = _of_two_kinds(content, 'categories', path)
+    found += mixed
+    # As text, 10 comes before 2.
+    numeric = all(str(i).isdigit() for i in ids)
+    if not mixed and ids != sorted(ids, key=int if numeric else None):
         text = (
             'the ids of the categories are out of order '
             f'({shorten(map(str, ids))}). mmdet takes labels in the order of '
@@ -165,6 +135,16 @@ def check_categories(content: dict, path: str) -> list[Problem]:
         )
         found.append(Problem(NOTE, 'categories out of order', path, text))
     return found
+
+
+def _of_two_kinds(content, key, path):
+    """Ids that are text and numbers: nothing can sort them."""
+    kinds = {isinstance(entry['id'], str): entry for entry in content[key]}
+    if len(kinds) < 2:
+        return []
+    ids = shorten(repr(entry['id']) for entry in kinds.values())
+    text = f'ids are text and numbers (such as {ids}): write all as numbers'
+    return [Problem(ERROR, f'{key} of two kinds', path, text)]
 
 
 def check_classes(
@@ -183,7 +163,7 @@ def check_classes(
     """
     found = []
     by_name = {c['name']: c['id'] for c in content['categories']}
-    used = Counter(_hashable(a, 'category_id') for a in content['annotations'])
+    used = Counter(hashable(a, 'category_id') for a in content['annotations'])
     for name in classes:
         if name not in by_name:
             text = (
@@ -225,6 +205,7 @@ def check_objects(
     Returns:
         Counter: Category id to number of objects without a problem.
     """
+    found += _of_two_kinds(content, 'images', path)
     images = _by_id(content, 'images', path, found)
     _by_id(content, 'annotations', path, found)
     categories = {category['id'] for category in content['categories']}
@@ -240,7 +221,7 @@ def check_objects(
     for annotation in content['annotations']:
         problems = check(annotation, path)
         found += problems
-        image = _hashable(annotation, 'image_id')
+        image = hashable(annotation, 'image_id')
         if image in images:
             filled.add(image)
         if is_crowd(annotation):
@@ -269,16 +250,17 @@ def check_objects(
     return good
 
 
-def _hashable(entry, key):
+def hashable(entry: dict, key: str) -> Any:
+    """The value; None, if it is none that a dict could look up."""
     value = entry.get(key)
     return None if isinstance(value, (list, dict)) else value
 
 
 def _by_id(content, key, path, found):
     """The entries of ``content[key]`` by id; ids given twice are problems."""
-    counts = Counter(_hashable(entry, 'id') for entry in content[key])
+    counts = Counter(hashable(entry, 'id') for entry in content[key])
     for identity, count in counts.items():
         if count > 1 and identity is not None:
             text = f'id {identity} is given {count} times'
             found.append(Problem(ERROR, f'{key} with one id', path, text))
-    return {_hashable(entry, 'id'): entry for entry in content[key]}
+    return {hashable(entry, 'id'): entry for entry in content[key]}

@@ -5,7 +5,7 @@ from .coco_fields import is_number
 from .report import ERROR, Problem
 
 SHARE = 0.05  # of the boxes beyond the border is more than carelessness
-LEAST = 3  # boxes that are beyond it
+LEAST = 3  # boxes that are beyond it, or two of up to four
 FITTING = 0.98  # of the boxes, in the form that they are likely in
 
 
@@ -38,7 +38,8 @@ def check_form(content: dict, path: str) -> list[Problem]:
             'multiply them by its width and height'
         )
         return [Problem(ERROR, 'boxes of another form', path, text)]
-    if sum(outside) < max(LEAST, SHARE * len(boxes)):
+    few = 2 if len(boxes) <= 4 else LEAST
+    if sum(outside) < max(few, SHARE * len(boxes)):
         return []
     for name, inside in FORMS.items():
         if sum(inside(*one) for one in boxes) >= FITTING * len(boxes):
@@ -60,6 +61,11 @@ def _corners(box, size):
     return x2 > x1 and y2 > y1 and is_inside(box, size)
 
 
+def _corners_rows_first(box, size):
+    y1, x1, y2, x2 = box
+    return _corners((x1, y1, x2, y2), size)
+
+
 def _centre(box, size):
     x, y, w, h = box
     return _inside((x - w / 2, y - h / 2, w, h), size)
@@ -72,6 +78,7 @@ def _rows_first(box, size):
 
 FORMS = {
     '[x1, y1, x2, y2]': _corners,
+    '[y1, x1, y2, x2]': _corners_rows_first,
     '[y, x, height, width]': _rows_first,
     '[centre x, centre y, width, height]': _centre,
 }

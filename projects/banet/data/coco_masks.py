@@ -12,7 +12,7 @@ class Shape(NamedTuple):
     """What a ``segmentation`` is, without its points.
 
     Attributes:
-        kind (str): ``polygons``, ``code``, or what is wrong.
+        kind (str): ``polygons``, ``code``, or what is wrong by itself.
         text (str): Of what is wrong, value and remedy.
         size (tuple | None): Height and width that a code is for.
         pixels (int): Sum of a code's runs.
@@ -27,10 +27,11 @@ class Shape(NamedTuple):
 POLYGONS = Shape('polygons')
 NONE = Shape('object without mask', 'it has no segmentation')
 BAD, SHORT = 'mask that cannot be read', 'polygon of less than three points'
+EMPTY = 'mask without pixels'
 
 
-def shape_of(segmentation: Any) -> Shape:
-    """Look at a ``segmentation`` by itself."""
+def shape_of(segmentation: Any, box: Any = None) -> Shape:
+    """Look at a ``segmentation`` beside its object's box."""
     if isinstance(segmentation, dict):
         return _code(segmentation)
     if not segmentation:
@@ -52,7 +53,28 @@ def shape_of(segmentation: Any) -> Shape:
     if min(lengths) < 6:
         text = f'{min(lengths) // 2} points: remove it, or the object'
         return Shape(SHORT, text)
-    return POLYGONS
+    return _place_of(segmentation, box)
+
+
+def _place_of(polygons, box):
+    """Whether they have an area, and meet the box."""
+    xs = [x for polygon in polygons for x in polygon[::2]]
+    ys = [y for polygon in polygons for y in polygon[1::2]]
+    x1, y1, x2, y2 = min(xs), min(ys), max(xs), max(ys)
+    if x1 == x2 or y1 == y2:
+        return Shape(EMPTY, 'its polygon has no area')
+    if not isinstance(box, list) or len(box) != 4 or not _are_numbers(box):
+        return POLYGONS  # which is told of the box
+    x, y, w, h = box
+    if x1 <= x + w and x <= x2 and y1 <= y + h and y <= y2:
+        return POLYGONS
+    shares = max(x2, y2) <= 1 and min(x1, y1) >= 0
+    text = (
+        f'its polygon lies from ({x1:g}, {y1:g}) to ({x2:g}, {y2:g}), its '
+        f'bbox={box} elsewhere'
+        + (': they are shares of the image, write pixels' if shares else '')
+    )
+    return Shape('mask outside of its box', text)
 
 
 def _are_numbers(values):
@@ -78,7 +100,10 @@ def _code(code):
         return Shape(BAD, f'counts={counts!r:.40}: a list or a text')
     if runs is None or min(runs, default=0) < 0:
         return Shape(BAD, 'its counts are damaged')
-    return Shape('code', '', tuple(size), sum(runs))
+    kind, text = 'code', ''
+    if not any(runs[1::2]):
+        kind, text = EMPTY, 'its counts are of background alone'
+    return Shape(kind, text, tuple(size), sum(runs))
 
 
 def _runs(text: str) -> Optional[list[int]]:
@@ -117,7 +142,7 @@ def problem_of_mask(
     shape = shape or NONE
     if shape.kind == 'polygons':
         return None
-    if shape.kind != 'code':
+    if shape.size is None:  # no code
         return shape.kind, shape.text, shape.kind == SHORT
     size = image['height'], image['width']
     if shape.size != size:
@@ -126,4 +151,4 @@ def problem_of_mask(
     if shape.pixels != size[0] * size[1]:
         text = f'its counts add up to {shape.pixels}, not {size[0] * size[1]}'
         return BAD, text, False
-    return None
+    return (EMPTY, shape.text, False) if shape.kind == EMPTY else None

@@ -4,14 +4,21 @@ from collections import Counter
 from pathlib import Path
 
 from ..utils.files import files_below
-from .images import IMAGES
+from .images import IMAGES, PICTURES
 from .report import ERROR, Problem
-from .unread import is_junk
+from .unread import check_junk, is_junk, lies_in_junk
 
 
 def images_below(folder: Path) -> list[Path]:
-    """The images in a folder and its sub-folders, in order."""
-    return sorted(p for p in files_below(folder) if p.suffix.lower() in IMAGES)
+    """The images in a folder and its sub-folders, in order.
+
+    Without hidden ones, and what other programs left.
+    """
+    return sorted(
+        p
+        for p in files_below(folder)
+        if p.suffix.lower() in IMAGES and not lies_in_junk(str(p), str(folder))
+    )
 
 
 def class_folders(folder: Path) -> list[Path]:
@@ -31,8 +38,18 @@ def check_class_folders(folder: Path) -> list[Problem]:
             text = 'would become a class: remove the folder'
             kind = 'folder that is no class'
             found.append(Problem(ERROR, kind, str(path), text))
-        elif not images_below(path):
-            text = 'holds no image'
+            continue
+        files = list(files_below(path))
+        found += check_junk(
+            [str(p) for p in files if p.suffix.lower() in IMAGES], str(path)
+        )
+        if not images_below(path):
+            others = {p.suffix for p in files if p.suffix.lower() in PICTURES}
+            text = 'holds no image' + (
+                f' but {", ".join(sorted(others))}: convert them'
+                if others
+                else ''
+            )
             found.append(Problem(ERROR, 'no images', str(path), text))
     return found
 

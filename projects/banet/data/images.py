@@ -11,7 +11,8 @@ from PIL import Image
 
 from .report import ERROR, NOTE, Problem
 
-# Suffixes of image files.
+# Suffixes of image files; of others, which a user may take for images.
+PICTURES = '.jfif', '.gif', '.heic', '.heif', '.avif', '.jxl', '.jp2'
 IMAGES = (
     '.jpg',
     '.jpeg',

@@ -127,6 +127,8 @@ def check_label(
             f'{num_classes} classes: labels are 0 to {num_classes - 1}, and '
             f'{IGNORED} for pixels to ignore'
         )
+        if wrong == [num_classes]:
+            text += '. If 0 is the background, give it a name, the first one'
         found.append(Problem(ERROR, 'label value of no class', path, text))
     return found, Counter(dict(zip(values.tolist(), pixels.tolist())))
 

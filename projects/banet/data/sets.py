@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Optional
 
 from mmengine.config import Config
+from mmengine.fileio import list_from_file
 from mmengine.registry import DATASETS
 
 from ..utils.errors import BanetError
@@ -124,8 +125,24 @@ def classes_in(leaf: dict, dataset=None) -> Optional[Sequence[str]]:
     """Names of the classes, also of a data set that was not built."""
     metainfo = getattr(dataset, 'metainfo', leaf.get('metainfo') or {})
     if dataset is None and metainfo.get('classes') is None:
-        metainfo = class_of(DATASETS, leaf['type']).METAINFO
-    return metainfo.get('classes')
+        metainfo = getattr(class_of(DATASETS, leaf['type']), 'METAINFO', {})
+    names = metainfo.get('classes')
+    if isinstance(names, str) and os.path.isfile(names):
+        return list_from_file(names)  # as mmengine does
+    return names
+
+
+def check_class_list(
+    names: Optional[Sequence[str]], where: str
+) -> list[Problem]:
+    """One text in the place of a list of names would be a class a letter."""
+    if not isinstance(names, str):
+        return []
+    text = (
+        f'classes={names!r} is one text, and no file of that name is there: '
+        f'write classes=({names!r},)'
+    )
+    return [Problem(ERROR, 'class list that is one text', where, text)]
 
 
 def learns_masks(leaf: dict) -> bool:

@@ -7,16 +7,40 @@ from typing import Optional
 
 from ..utils.files import files_below
 from ..utils.text import shorten
-from .images import IMAGES
+from .images import IMAGES, PICTURES
 from .report import ERROR, LOST, NOTE, Problem
 
 # What other programs leave in folders.
-JUNK_FOLDERS = '.ipynb_checkpoints', '__MACOSX', '@eaDir', '.thumbnails'
+JUNK_FOLDERS = (
+    '__MACOSX',
+    '@eaDir',
+    'lost+found',
+    '$RECYCLE.BIN',
+    'System Volume Information',
+)
 
 
 def is_junk(name: str) -> bool:
-    """Whether a folder of that name is no data."""
-    return name in JUNK_FOLDERS or name.startswith('.')
+    """Whether a file or folder of that name, maybe hidden, is no data."""
+    hidden = name.startswith('.') and name.strip('.') != ''
+    return name in JUNK_FOLDERS or hidden
+
+
+def lies_in_junk(path: str, folder: str) -> bool:
+    """Whether it, or a folder between it and ``folder``, is no data."""
+    return any(map(is_junk, os.path.relpath(path, folder).split(os.sep)))
+
+
+def check_junk(read: Collection[str], folder: str) -> list[Problem]:
+    """Images that other programs left, and that the data set reads."""
+    junk = [p for p in read if lies_in_junk(p, folder)]
+    if not junk:
+        return []
+    text = (
+        f'{len(junk)} images such as {os.path.relpath(junk[0], folder)} are '
+        'other programs\' copies, and are read as data: remove them'
+    )
+    return [Problem(LOST, 'images that are no data', folder, text)]
 
 
 def check_unread(
@@ -38,7 +62,12 @@ def check_unread(
         if os.path.abspath(path) in known:
             continue
         suffix = path.suffix or path.name
-        counts = images if suffix.lower() in IMAGES else others
+        is_image = suffix.lower() in IMAGES + PICTURES
+        counts = (
+            images
+            if is_image and not lies_in_junk(str(path), folder)
+            else others
+        )
         counts[suffix] += 1
         examples.setdefault(suffix, os.path.relpath(path, folder))
     found = []
@@ -93,6 +122,7 @@ def check_unread_files(
         folder = os.path.join(leaf.get('data_root') or '', prefix)
         found += check_class_names(classes or (), folder)
     labels = [i['seg_map_path'] for i in infos if i.get('seg_map_path')]
+    found += check_junk(read, folder)
     found += check_unread(folder, [*read, *labels, *listed], by_list)
     if labels:
         theirs = os.path.commonpath([os.path.dirname(p) for p in labels])

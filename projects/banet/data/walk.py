@@ -19,6 +19,7 @@ from .sets import (
     build,
     check_annotations,
     check_build,
+    check_class_list,
     check_heads,
     check_splits,
     classes_in,
@@ -126,6 +127,10 @@ def open_part(
         if evaluates
         else learns_masks(leaf)
     )
+    found = check_class_list(classes_in(leaf), kind_of(leaf)[0])
+    if found:
+        report.add(split, found)
+        return None
     # A data set would read a COCO file again, polygons and all.
     listing = fast and leaf.get('ann_file') and is_coco(leaf)
     dataset: Any = None if listing else build(leaf)

@@ -12,6 +12,7 @@ from .checks import check_folder, check_same, NewConfigError, refuse
 # Folders of training and validation, the first one that is there.
 TRAIN = 'train', 'training'
 VAL = 'val', 'valid', 'validation', 'test', 'testing'
+ENDS = '', 'set', '_set', '-set'  # as in training_set
 SEED = 0
 
 
@@ -33,7 +34,13 @@ def find_splits(args) -> tuple[Path, Optional[Path]]:
     """
     root = check_folder(args.data, '--data').resolve()
     train = _first(root, TRAIN)
-    val = _first(root, VAL) if train else None
+    val = _first(root, VAL)
+    if val and not train:
+        raise NewConfigError(
+            f'--data {root} has a folder {val.name}, which is no class, and '
+            f'none called {TRAIN[0]}: name the folder that holds the training '
+            "images' classes, and the other one with --val-data."
+        )
     if args.val_data:
         val = check_folder(args.val_data, '--val-data').resolve()
     if args.val_share is not None:
@@ -56,7 +63,10 @@ def find_splits(args) -> tuple[Path, Optional[Path]]:
 
 
 def _first(root, names):
-    return next((root / n for n in names if (root / n).is_dir()), None)
+    """The folder whose name, in any case, is the first of ``names``."""
+    there = {p.name.lower(): p for p in root.iterdir() if p.is_dir()}
+    asked = (name + end for name in names for end in ENDS)
+    return next((there[name] for name in asked if name in there), None)
 
 
 def data_of(args, base) -> tuple[list[str], dict]:

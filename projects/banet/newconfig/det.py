@@ -4,8 +4,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..data.coco import check_coco, read_coco
+from ..data.coco import check_coco, hashable, read_coco
 from ..data.coco_masks import NONE
+from ..data.report import LOST
 from ..utils.files import check_target, put_whole
 from ..utils.text import shorten
 from .checks import check_folder, check_same, NewConfigError, refuse
@@ -61,18 +62,24 @@ def read_annotations(
         )
     problems = check_coco(coco, str(path), None, masks, evaluates)
     from_zero = [p for p in problems if p.kind == FROM_ZERO]
-    refuse((p for p in problems if p not in from_zero), option, REFUSED)
-    lost = [
+    rest = [p for p in problems if p not in from_zero]
+    refuse(rest, option, REFUSED)
+    lost = {p.where: p for p in rest if p.severity == LOST}
+    if sum(' annotation ' in where for where in lost) == len(
+        coco['annotations']
+    ):
+        refuse(lost.values(), f'{option}, whose objects all are lost:')
+    absent = [
         image['file_name']
         for image in coco['images']
         if not (folder / image['file_name']).is_file()
     ]
-    if lost:
+    if absent:
         raise NewConfigError(
-            f'{len(lost)} of {len(coco["images"])} images of {path} are not '
-            f'in --images {folder}: {shorten(lost)}.'
+            f'{len(absent)} of {len(coco["images"])} images of {path} are '
+            f'not in --images {folder}: {shorten(absent)}.'
         )
-    owners = {a['category_id'] for a in coco['annotations']}
+    owners = {hashable(a, 'category_id') for a in coco['annotations']}
     return Annotations(
         [category['name'] for category in coco['categories']],
         [c['name'] for c in coco['categories'] if c['id'] not in owners],
@@ -92,6 +99,11 @@ def renumbered(path: Path, out: Path, force: bool) -> Path:
     for number, annotation in enumerate(content['annotations'], 1):
         annotation['id'] = number
     copy = out.with_name(f'{out.stem}-val.json')
+    if copy.resolve() == path:
+        raise NewConfigError(
+            f'--val-data {path} has annotation ids below 1, and the copy with '
+            'ids from 1 would take its place: give --out another name.'
+        )
     check_target(copy, force)
     put_whole(json.dumps(content).encode(), copy)
     print(

@@ -1,16 +1,19 @@
 """Segmentation: folders of images and label PNGs, and a list of classes."""
 
 import copy
-from itertools import islice
+import os
+from functools import partial
 from pathlib import Path
 
+from PIL import Image
+
 from ..data.class_lists import ClassListError, find_list, read_list
+from ..data.folders import images_below
+from ..data.images import ORIENTATION
 from ..data.labels import check_label, Labels
 from ..data.layouts import Ends, find_ends
-from ..utils.files import files_below
+from ..data.walk import each
 from .checks import check_folder, NewConfigError, refuse
-
-LOOKED_AT = 50  # label images; tools/check_data.py reads all
 
 
 def read_classes(path, *folders: Path):
@@ -45,9 +48,11 @@ def ends_of(
     assert ends is not None  # or a problem has been refused
     seen, where = Labels(), option.replace('data', 'labels')
     wrong = []
-    files = (f for f in files_below(labels) if f.name.endswith(ends.label))
-    for file in islice(files, LOOKED_AT):
-        problems, pixels = check_label(str(file), None, len(classes), {})
+    files = [
+        f for f in images_below(images) if f.name.endswith(ends.image)
+    ]
+    check = partial(_check_label_of, folders, ends, len(classes))
+    for problems, pixels in each(check, files, 0, where):
         wrong += problems
         seen.add(pixels)
     # What all of them say together explains each.
@@ -55,6 +60,18 @@ def ends_of(
     refuse(together, where)
     refuse(wrong, where)
     return ends
+
+
+def _check_label_of(folders, ends, count, image):
+    """Look at the label of an image, of which only the size is read."""
+    images, labels = folders
+    stem = os.path.relpath(image, images)[: -len(ends.image)]
+    with Image.open(image) as opened:
+        width, height = opened.size
+        if opened.getexif().get(ORIENTATION, 1) > 4:  # turned by a quarter
+            width, height = height, width
+    path = str(labels / f'{stem}{ends.label}')
+    return check_label(path, (height, width), count, {})
 
 
 def data_of(args, base) -> tuple[list[str], dict]:
