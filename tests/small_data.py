@@ -91,6 +91,10 @@ class Data:
         options = {}
         for split in ('train', 'val', 'test'):
             options[f'{split}_dataloader.dataset.data_root'] = f'{root}/'
+        if config == DET:
+            for split in ('val', 'test'):
+                truth = str(root / 'annotations/val.json')
+                options[f'{split}_evaluator.ann_file'] = truth
         return options
 
     def check(self, config, out=None, **kwargs):

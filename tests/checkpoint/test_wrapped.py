@@ -17,8 +17,8 @@ from banet import BAResNet, CheckpointError, load_weights
 from banet.apis.config import load_config
 from banet.apis.model import load_model
 from banet.checkpoint.convert import convert
-from banet.checkpoint.files import without_prefixes
 from banet.checkpoint.formats import open_checkpoint
+from banet.checkpoint.weights import without_prefixes
 
 MARKS = 'module.', '_orig_mod.', 'model.', 'net.'
 PREFIXES = [

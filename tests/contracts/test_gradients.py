@@ -135,7 +135,7 @@ def a_hook_on_any_module_alone_sees_what_it_sees_in_the_plain_network(case):
     """As many calls of the same shapes, and nothing of it overwritten."""
     model, control = case.build(), case.control.build()
     modules = dict(model.named_modules())
-    for name, module in control.named_modules():
+    for name, _ in control.named_modules():
         if name not in modules:
             assert '.se' in name or '.drop' in name, name
             continue

@@ -166,7 +166,9 @@ def test_loading_calls_no_state_dict_of_ours(name):
     for own in (None, NETWORKS[name][2][0]):
         model, seen = Case(name, own).build(), []
         for module in model.modules():
-            module._register_state_dict_hook(lambda m, *_: seen.append(m))
+            module._register_state_dict_hook(
+                lambda m, *_, seen=seen: seen.append(m)
+            )
         model.load_state_dict(dict(weights), strict=False)
         calls.append(len(seen))
     assert calls[1] == 0 or calls[0] > 0  # mmpretrain's Swin calls its own

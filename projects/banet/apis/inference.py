@@ -97,11 +97,15 @@ def _unwrap(config):
 def _name_types(steps):
     """Names for the classes of a new-style config's pipeline.
 
-    Upstream's inferencers look for a transform by its name.
+    Upstream's inferencers look for a transform by its name. Where such a
+    config was written to a file, classes are their whole paths.
     """
     for step in steps:
-        if isinstance(step.get('type'), type):
-            step['type'] = step['type'].__name__
+        kind = step.get('type')
+        if isinstance(kind, type):
+            step['type'] = kind.__name__
+        elif isinstance(kind, str) and kind.count('.') > 1:
+            step['type'] = kind.rpartition('.')[2]
         inner = step.get('transforms') or ()
         for child in inner:
             _name_types(child if isinstance(child, list) else [child])

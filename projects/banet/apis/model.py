@@ -1,20 +1,26 @@
 """From a config to its model, and weights into it, all of them."""
 
+import logging
 from pathlib import Path
 from typing import Union
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope, MODELS
 from torch import nn
 
 from ..backbones import BridgedBackbone
 from ..backbones.loading import LoadingMixin
-from ..checkpoint.files import plain, read, unwrap, without_prefixes
+from ..checkpoint.files import plain, read
+from ..checkpoint.weights import unwrap, without_prefixes
 from ..utils.errors import CheckpointError
 from ..utils.text import shorten
 from .config import ConfigError
+
+# What thop leaves in a model that it has counted.
+COUNTS = '.total_ops', '.total_params'
 
 
 def build_model(config: Config) -> nn.Module:
@@ -51,7 +57,7 @@ def load_model(
         config (Config): Of a classifier, detector or segmentor.
         path (str | Path): Checkpoint of a training with that config, under
             whatever prefixes, see
-            :func:`banet.checkpoint.files.without_prefixes`.
+            :func:`banet.checkpoint.weights.without_prefixes`.
         trust (bool): Run code in it, if any. Defaults to False.
 
     Returns:
@@ -71,6 +77,13 @@ def load_model(
         backbone = getattr(model, 'backbone', None)
         if isinstance(backbone, LoadingMixin):
             backbone.coverage(weights, 'backbone.')  # says why not
+        parts = {name.partition('.')[0] for name in model.state_dict()}
+        beside = [
+            n
+            for n in weights
+            if n.partition('.')[0] not in parts or n.endswith(COUNTS)
+        ]
+        weights = {n: v for n, v in weights.items() if n not in beside}
         found = model.load_state_dict(weights, strict=False)
         wrong = [
             f'{label} {shorten(names)}'
@@ -87,7 +100,15 @@ def load_model(
             f'{path} does not fit {config.filename}: {"; ".join(wrong)}. '
             'Name the config that it was trained with.'
         )
-    return model.eval(), plain(checkpoint.get('meta', {}))
+    if beside:
+        print_log(
+            f'{path}: left out, for they are no part of the model: '
+            f'{shorten(beside)}',
+            logger='current',
+            level=logging.WARNING,
+        )
+    meta = checkpoint.get('meta')
+    return model.eval(), plain(meta) if isinstance(meta, dict) else {}
 
 
 def deployable(model: nn.Module) -> BridgedBackbone:

@@ -28,8 +28,8 @@ def is_kind(cfg: dict, kind: type) -> bool:
 def build_vector_norm(norm_cfg: dict, num_features: int) -> nn.Module:
     """Build the norm layer of ``norm_cfg`` for (N, num_features) vectors.
 
-    ``BN``, or its class, means ``BN1d`` here; ``SyncBN``, ``LN``, ``GN`` and any registered
-    norm that takes such vectors are built as they are.
+    ``BN``, or its class, means ``BN1d`` here; ``SyncBN``, ``LN``, ``GN`` and
+    any registered norm that takes such vectors are built as they are.
 
     Raises:
         ValueError: The norm cannot work on vectors: it needs spatial axes,

@@ -18,16 +18,10 @@ from ..utils.errors import CheckpointError
 from ..utils.files import check_target
 from ..utils.text import shorten
 from ..version import __version__
-from .files import (
-    plain,
-    read,
-    sha256,
-    unwrap,
-    without_prefixes,
-    write,
-)
+from .files import plain, read, sha256, write
 from .formats import Checkpoint, open_checkpoint
 from .locate import locate
+from .weights import unwrap, without_prefixes
 
 # Names that torchvision's ResNets and the authors' code have.
 TORCHVISION = re.compile(

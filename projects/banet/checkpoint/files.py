@@ -13,21 +13,10 @@ from typing import Any, Union
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from ..bridge.warm_start import WRAPPED
 from ..utils.errors import CheckpointError
 from ..utils.files import check_target, put_whole
-from ..utils.text import shorten
 from .locate import locate
-
-# What wraps the weights in a file; the last ones are means over the training.
-WRAPPERS = ('state_dict', 'model', 'model_state_dict')
-EMA_WRAPPERS = ('state_dict_ema', 'model_ema')
-EMA_HOOK = 'ema_state_dict'  # beside the average, which is the state_dict
-# What other programs put before all names of a model, and within names.
-PREFIXES = 'module.', 'model.', 'net.', 'network.', '_forward_module.'
-WITHIN = '_orig_mod.', *WRAPPED
 
 
 class Inert:
@@ -223,82 +212,6 @@ def write(
             'Nothing was left there.'
         ) from error
     return path
-
-
-def unwrap(
-    raw: Any, ema: bool = False
-) -> tuple[dict[str, Tensor], Union[str, None], tuple[str, ...]]:
-    """Find the weights in what :func:`read` returns.
-
-    Args:
-        raw (Any): Content of a file.
-        ema (bool): Take the moving average of the weights where there are
-            both. Defaults to False.
-
-    Returns:
-        tuple: Tensors by name, what they stood under (None: nothing), and
-        the names of what stood beside them.
-
-    Raises:
-        CheckpointError: There are none.
-    """
-    if not isinstance(raw, dict):
-        raise CheckpointError(
-            f'it holds a {type(raw).__name__}, not a dict of tensors. Save '
-            "the model's state_dict()."
-        )
-    order = EMA_WRAPPERS + WRAPPERS if ema else WRAPPERS + EMA_WRAPPERS
-    wrapper = next((w for w in order if isinstance(raw.get(w), dict)), None)
-    if ema and wrapper not in EMA_WRAPPERS:
-        raise CheckpointError(
-            "it was written with mmengine's EMAHook, whose average is the "
-            f'state_dict itself ({EMA_HOOK} are the last weights): leave '
-            '--ema out.'
-            if EMA_HOOK in raw
-            else 'there is no moving average in it '
-            f'({", ".join(EMA_WRAPPERS)}): leave --ema out.'
-        )
-    inner = raw[wrapper] if wrapper else raw
-    # One wrapper may stand in another.
-    while deeper := next(
-        (w for w in WRAPPERS if isinstance(inner.get(w), dict)), None
-    ):
-        inner = inner[deeper]
-    found = {
-        str(n): v for n, v in inner.items() if isinstance(v, torch.Tensor)
-    }
-    if not found:
-        raise CheckpointError(
-            'it holds no tensors by name. Its entries: '
-            f'{shorten(map(str, raw)) or "none"}.'
-        )
-    beside = [str(n) for n in raw if n not in (wrapper, 'meta')]
-    return found, wrapper, tuple(beside) if wrapper else ()
-
-
-def without_prefixes(
-    found: dict[str, Tensor],
-) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """Weights under the model's own names, whatever wrapped the model.
-
-    Parallel and compiled models, trainers' attributes: each leaves its mark
-    in front of all names, or within them; in any order, more than once.
-
-    Returns:
-        tuple: The weights, and the prefixes that were taken off.
-    """
-    taken: list[str] = []
-    for part in WITHIN:
-        if any(part in name for name in found):
-            found = {n.replace(part, ''): v for n, v in found.items()}
-            taken.append(part)
-    while prefix := next(
-        (p for p in PREFIXES if found and all(n.startswith(p) for n in found)),
-        None,
-    ):
-        found = {n.removeprefix(prefix): v for n, v in found.items()}
-        taken.append(prefix)
-    return found, tuple(taken)
 
 
 def information(raw: dict) -> dict[str, Any]:

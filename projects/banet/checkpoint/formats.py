@@ -11,7 +11,8 @@ from ..backbones import names
 from ..backbones.mismatch import is_folded
 from ..utils.errors import CheckpointError
 from ..utils.text import shorten
-from .files import information, read, unwrap, without_prefixes
+from .files import information, read
+from .weights import unwrap, without_prefixes
 
 # (bottleneck, blocks per stage) -> depth
 DEPTHS: dict[tuple[bool, tuple[int, ...]], int] = {

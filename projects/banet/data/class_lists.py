@@ -8,7 +8,14 @@ from ..utils.colours import palette
 
 # Where tools put a list beside the images or labels.
 NAMES = 'classes.txt', 'labelmap.txt', '_classes.csv', 'class_dict.csv'
-HEADERS = {'name', 'class', 'label', 'class name', 'class_name', 'label name'}
+HEADERS = (
+    'name',
+    'class',
+    'class name',
+    'class_name',
+    'label',
+    'pixel value',
+)
 Colour = tuple[int, int, int]
 
 
@@ -71,11 +78,11 @@ def read_list(path: Path) -> tuple[list[str], list[Colour]]:
 
 def _is_header(line, following):
     """``name,r,g,b``: as many parts as below, and no number among them."""
-    parts, theirs = (text.replace(':', ',').split(',') for text in (line, following))
-    words = [part.strip().lower() for part in parts]
-    return len(words) == len(theirs) > 1 and (
-        words[0] in HEADERS or words[0] == 'pixel value'
+    parts, theirs = (
+        text.replace(':', ',').split(',') for text in (line, following)
     )
+    first = parts[0].strip().lower()
+    return len(parts) == len(theirs) > 1 and first in HEADERS
 
 
 def _are_numbered(lines):

@@ -10,6 +10,7 @@ from mmengine.registry import DATASETS
 
 from ..utils.errors import BanetError
 from ..utils.registered import class_of
+from ..utils.text import shorten
 from .coco import check_coco, read_coco
 from .report import ERROR, NOTE, Problem
 from .voc import check_voc
@@ -98,12 +99,13 @@ def kind_of(leaf: dict, dataset=None) -> list[str]:
 
     In new-style configs a ``type`` is the class itself.
     """
-    kind = type(dataset) if dataset is not None else leaf['type']
-    if isinstance(dataset, Exception):
-        kind = leaf['type']
-    if isinstance(kind, str):
+    kind = leaf['type']
+    if dataset is not None and not isinstance(dataset, Exception):
+        kind = type(dataset)
+    found = class_of(DATASETS, kind)
+    if found is None:
         return [kind.rpartition('.')[2]]
-    return [cls.__name__ for cls in kind.__mro__]
+    return [cls.__name__ for cls in found.__mro__]
 
 
 def is_coco(leaf: dict, dataset=None) -> bool:
@@ -161,6 +163,39 @@ def measures_masks(evaluator) -> bool:
         for one in (evaluator if several else [evaluator])
         if one
     )
+
+
+def check_evaluator(cfg: Config, split: str) -> list[Problem]:
+    """Whether results are compared with the file of the images' data set."""
+    loader, evaluator = (
+        cfg.get(f'{split}_{part}') for part in ('dataloader', 'evaluator')
+    )
+    several = isinstance(evaluator, (list, tuple))
+    found = []
+    for one in filter(None, evaluator if several else [evaluator]):
+        path = one.get('ann_file')
+        if not isinstance(path, str) or not path or '://' in path:
+            continue
+        where = f'{split}_evaluator.ann_file'
+        if not os.path.isfile(path):
+            text = f'{path} does not exist (looked in {os.getcwd()})'
+            kind = 'missing annotation file'
+            found.append(Problem(ERROR, kind, where, text))
+            continue
+        theirs = {
+            os.path.realpath(ann_file_of(leaf))
+            for _, leaf in (leaves(loader['dataset']) if loader else ())
+            if is_coco(leaf) and leaf.get('ann_file')
+        }
+        if theirs and os.path.realpath(path) not in theirs:
+            text = (
+                f'{path} is not the ann_file of the images, '
+                f'{shorten(sorted(theirs))}: results would be compared with '
+                'other objects'
+            )
+            kind = 'evaluator of another file'
+            found.append(Problem(ERROR, kind, where, text))
+    return found
 
 
 def check_annotations(

@@ -38,7 +38,7 @@ def check_junk(read: Collection[str], folder: str) -> list[Problem]:
         return []
     text = (
         f'{len(junk)} images such as {os.path.relpath(junk[0], folder)} are '
-        'other programs\' copies, and are read as data: remove them'
+        "other programs' copies, and are read as data: remove them"
     )
     return [Problem(LOST, 'images that are no data', folder, text)]
 

@@ -29,13 +29,14 @@ def check_voc(
         evaluates (bool): Whether results are measured on it.
     """
     try:
-        names = Path(ann_file).read_text(encoding='utf-8-sig').split()
+        text = Path(ann_file).read_text(encoding='utf-8-sig')
     except (OSError, ValueError) as error:
         kind = 'missing annotation file'
         return [Problem(ERROR, kind, ann_file, str(error))]
     found: list[Problem] = []
     objects: Counter[str] = Counter()
-    for name in names:
+    # A name per line, as mmdet reads them.
+    for name in filter(None, map(str.strip, text.splitlines())):
         path = os.path.join(root, sub_folder, f'{name}.xml')
         found += _check_file(path, classes, objects)
     unknown = {k: n for k, n in objects.items() if k not in classes}
@@ -68,7 +69,17 @@ def _check_file(path, classes, objects):
     width, height = (
         _number(tree.findtext(f'size/{side}')) for side in ('width', 'height')
     )
-    found = []
+    found = [
+        Problem(
+            ERROR,
+            'size that is no number',
+            path,
+            f'{side}={text!r}: a whole number of pixels',
+        )
+        for side in ('width', 'height')
+        if (text := tree.findtext(f'size/{side}')) is not None
+        and not text.strip().isdigit()
+    ]
     for number, thing in enumerate(tree.findall('object'), 1):
         where = f'{path} object {number}'
         name = thing.findtext('name')
@@ -81,6 +92,11 @@ def _check_file(path, classes, objects):
             for side in ('xmin', 'ymin', 'xmax', 'ymax')
         ]
         problem = _check_box(box, width, height, where)
+        difficult = thing.findtext('difficult')
+        if difficult is not None and not difficult.strip().isdigit():
+            text = f'difficult={difficult!r}: mmdet reads a number, 0 or 1'
+            kind = 'difficult that is no number'
+            problem.append(Problem(ERROR, kind, where, text))
         found += problem
         if name not in classes or not any(
             p.severity in (ERROR, LOST) for p in problem

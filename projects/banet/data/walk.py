@@ -20,6 +20,7 @@ from .sets import (
     check_annotations,
     check_build,
     check_class_list,
+    check_evaluator,
     check_heads,
     check_splits,
     classes_in,
@@ -28,6 +29,7 @@ from .sets import (
     learns_masks,
     measures_masks,
     split_leaves,
+    SPLITS,
 )
 from .sheet import draw_sheet
 from .unread import check_unread_files
@@ -76,6 +78,8 @@ def check_data(
             report.add(split, problems)
             report.sheets.append(sheet)
         report.add(split, check_twice(part, first))
+    for split in SPLITS:
+        report.add(split, check_evaluator(cfg, split))
     report.add('all', check_splits(classes))
     return report
 

@@ -18,9 +18,10 @@ from mmengine.device import get_device
 from ..apis.config import CONFIG_SUFFIXES, ConfigError, load_config, SCOPES
 from ..apis.model import build_model
 from ..checkpoint.files import check_file
+from ..checkpoint.weights import let_mmengine_unwrap
 from ..utils.compat import PIP
 from ..utils.errors import CheckpointError
-from .paths import check_paths, LaunchError
+from .paths import check_paths, check_truth, LaunchError
 from .silent import check_heads, check_silent
 from .workdir import (
     check_owner,
@@ -150,13 +151,19 @@ def check(config: Config, args) -> None:
             splits += ('val',)
     if checkpoint and checkpoint != 'auto':  # 'auto': upstream finds it
         check_checkpoint(checkpoint)
-    if checkpoint and hasattr(args, 'checkpoint'):
-        check_heads(config, checkpoint)
+    if checkpoint and checkpoint != 'auto' and '://' not in checkpoint:
+        model = (
+            check_heads(config, checkpoint)
+            if hasattr(args, 'checkpoint')
+            else build_model(config)
+        )
+        let_mmengine_unwrap(model.state_dict().keys())
     for split in splits:
         loader = config.get(f'{split}_dataloader')
         if loader:
             key = f'{split}_dataloader.dataset'
             check_paths(loader.dataset, key, config.default_scope)
+            check_truth(config, split)
     check_work_dir(find_work_dir(config, args))
     if not hasattr(args, 'checkpoint'):  # train.py
         check_owner(find_work_dir(config, args), args.config)
@@ -210,16 +217,25 @@ def prepare_work_dir(config: Config, args) -> None:
 def keep_start(config: Config, args) -> None:
     """Let --resume in an empty work dir start from the config's load_from.
 
-    Upstream drops load_from for it, and would train from scratch.
+    mmdet and mmpretrain drop load_from for it, and would train from scratch;
+    mmseg would go on from load_from as if it were a run of its own, in a work
+    dir that has one, too.
     """
     start = config.get('load_from')
     path = find_work_dir(config, args)
-    if args.resume != 'auto' or not start:
+    flag = args.resume is True
+    if not (flag or args.resume == 'auto') or not start:
         return
     if Path(path, 'last_checkpoint').exists():
+        if flag:
+            sys.argv += ['--cfg-options', 'load_from=None']
         return
-    for word in [w for w in sys.argv if w.partition('=')[0] == '--resume']:
-        sys.argv.remove(word)
+    for i, word in reversed(list(enumerate(sys.argv))):
+        if word == '--resume':
+            named = sys.argv[i + 1 : i + 2] == ['auto'] and not flag
+            del sys.argv[i : i + 1 + named]
+        elif word.startswith('--resume='):
+            del sys.argv[i]
     print(
         f'train.py: nothing to resume in {path} yet: the training starts '
         f'from load_from={start}.',

@@ -5,10 +5,11 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.registry import DATASETS
 
 from ..apis.config import ConfigError
-from ..data.sets import leaves
+from ..data.sets import check_evaluator, is_coco, leaves
 from ..utils.registered import class_of
 
 
@@ -31,8 +32,15 @@ def check_paths(dataset: dict, key: str, scope: str) -> None:
         _check_leaf(leaf, place, scope)
 
 
+def check_truth(config: Config, split: str) -> None:
+    """Raise LaunchError if an evaluator's own file is not the data set's."""
+    for problem in check_evaluator(config, split):
+        raise LaunchError(f'{problem.where}: {problem.text}.')
+
+
 def _check_leaf(dataset, key, scope):
-    if dataset.get('backend_args') or not _reads_files(dataset, scope):
+    backend = (dataset.get('backend_args') or {}).get('backend', 'local')
+    if backend != 'local' or not _reads_files(dataset, scope):
         return
     root = dataset.get('data_root') or ''
     if '://' in root:
@@ -50,6 +58,10 @@ def _check_leaf(dataset, key, scope):
         path = os.path.join(root, value)  # or value, if it is absolute
         if not os.path.exists(path):
             raise _missing(f'{key}.{name}', value, path)
+        if name == 'ann_file' and os.path.isdir(path) and is_coco(dataset):
+            raise LaunchError(
+                f'{key}.ann_file={value} is a folder: name the json file.'
+            )
     _check_indices(dataset, key, root)
 
 

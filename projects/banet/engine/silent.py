@@ -2,8 +2,9 @@
 
 from mmengine.config import Config
 from mmengine.device import get_device
+from torch import nn
 
-from ..apis.model import load_model
+from ..apis.model import build_model, load_model
 from ..utils.errors import CheckpointError
 from .paths import LaunchError
 
@@ -35,29 +36,44 @@ def check_silent(config: Config, args) -> None:
 
 
 def _check_checkpointing(config):
-    """torch's reentrant form gives no gradient where no input needs one."""
+    """torch's reentrant form gives no gradient where no input needs one.
+
+    As of the image: what learns nothing before a module is by its order.
+    """
     chosen = config.get('activation_checkpointing')
-    backbone = (config.get('model') or {}).get('backbone') or {}
-    frozen = backbone.get('frozen_stages', -1)
-    if chosen and isinstance(frozen, int) and frozen >= 0:
-        raise LaunchError(
-            f'activation_checkpointing={chosen} behind '
-            f'frozen_stages={frozen}: what follows the frozen layers would '
-            'learn nothing. Set model.backbone.with_cp=True instead, which '
-            'does the same for each block, or frozen_stages=-1.'
-        )
+    if not chosen:
+        return
+    model = build_model(config)
+    model.train()  # which freezes
+    learns = {n: p.requires_grad for n, p in model.named_parameters()}
+    names = list(learns)
+    for module in [chosen] if isinstance(chosen, str) else chosen:
+        own = [n for n in names if n.startswith(f'{module}.')]
+        before = names[: names.index(own[0])] if own else []
+        if any(learns[n] for n in own) and not any(learns[n] for n in before):
+            raise LaunchError(
+                f'activation_checkpointing={chosen}: nothing learns before '
+                f'{module}, so that its input needs no gradient, and then '
+                f'torch gives {module} none. Set model.backbone.with_cp=True '
+                'instead, which does the same for each block.'
+            )
 
 
-def check_heads(config: Config, checkpoint: str) -> None:
+def check_heads(config: Config, checkpoint: str) -> nn.Module:
     """Raise LaunchError if weights are not those of the config's model.
 
     Upstream leaves out what does not fit and measures random values there.
+
+    Returns:
+        Module: The model.
     """
-    if '://' in checkpoint:  # fetched by mmengine
-        return
     try:
-        load_model(config, checkpoint)
+        return load_model(config, checkpoint)[0]
     except CheckpointError as error:
-        if '--trust' in str(error):
-            return  # upstream reads it, code and all
+        if '--trust' not in str(error):
+            raise LaunchError(str(error)) from error
+    # Upstream reads it, code and all.
+    try:
+        return load_model(config, checkpoint, trust=True)[0]
+    except CheckpointError as error:
         raise LaunchError(str(error)) from error

@@ -48,9 +48,7 @@ def ends_of(
     assert ends is not None  # or a problem has been refused
     seen, where = Labels(), option.replace('data', 'labels')
     wrong = []
-    files = [
-        f for f in images_below(images) if f.name.endswith(ends.image)
-    ]
+    files = [f for f in images_below(images) if f.name.endswith(ends.image)]
     check = partial(_check_label_of, folders, ends, len(classes))
     for problems, pixels in each(check, files, 0, where):
         wrong += problems

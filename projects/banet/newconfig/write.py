@@ -9,11 +9,19 @@ from mmengine.config import Config
 
 from ..apis.config import load_config
 from ..apis.zoo import find_config, list_models
+from ..checkpoint.files import check_file
+from ..utils.errors import CheckpointError
 from ..utils.files import check_target, put_whole
 from . import cls, det, seg
 from .checks import NewConfigError
 
 TASKS = dict(cls=cls, det=det, seg=seg)
+# Options that mean something for one task alone.
+OWN_OPTIONS = dict(
+    cls=('val_share',),
+    det=('images', 'val_images', 'keep_empty_classes'),
+    seg=('labels', 'classes', 'label_suffix', 'val_labels'),
+)
 # Schedules of short trainings first: own data sets are smaller than theirs.
 PREFERRED = ('_1x_', '-20k_', '_8xb32_', '-80k_ade', '-160k_')
 
@@ -119,6 +127,14 @@ def make_config(args) -> Path:
         raise NewConfigError(
             f'--gpus {args.gpus} --batch {args.batch}: both are at least 1.'
         )
+    for task, names in OWN_OPTIONS.items():
+        for name in names:
+            if task != args.task and getattr(args, name) not in (None, False):
+                raise NewConfigError(
+                    f'--{name.replace("_", "-")} is an option of {task}, not '
+                    f'of {args.task}: leave it out.'
+                )
+    weights = _weights(args.weights)
     name = find_base(args.task, args.model, args.depth)
     path = find_config(name).resolve()
     base = load_config(str(path))
@@ -127,16 +143,12 @@ def make_config(args) -> Path:
     rate = base.optim_wrapper.optimizer.lr * images / batch_size(base, name)
     model = Config(data.pop('model', {}))
     model.merge_from_dict(with_classes(base.model, len(classes)))
-    if args.weights:
-        init = dict(type='Pretrained', checkpoint=args.weights)
+    if weights:
+        init = dict(type='Pretrained', checkpoint=weights)
         model.merge_from_dict(
-            dict(
-                backbone=dict(
-                    init_cfg=None if args.weights == 'none' else init
-                )
-            )
+            dict(backbone=dict(init_cfg=None if weights == 'none' else init))
         )
-    if args.weights == 'none':
+    if weights == 'none':
         # Nothing was trained that could be frozen.
         for key, value in (('frozen_stages', -1), ('norm_eval', False)):
             if key in base.model.backbone:
@@ -158,6 +170,17 @@ def make_config(args) -> Path:
     )
     put_whole(text.encode(), out)
     return out
+
+
+def _weights(named: Optional[str]) -> Optional[str]:
+    """What the config says of the weights: a file is there, and absolute."""
+    if named in (None, 'none') or '://' in str(named):
+        return named
+    try:
+        check_file(named)
+    except CheckpointError as error:
+        raise NewConfigError(f'--weights {named}: {error}') from error
+    return os.path.abspath(named)
 
 
 def _reference(path: Path, out: Path) -> str:
