@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 from mmengine.registry import init_default_scope
@@ -9,6 +10,7 @@ from runs import IMAGES, TASKS
 
 from banet.apis.config import ConfigError, load_config
 from banet.apis.inference import load
+from banet.apis.predictor import read_image
 from banet.utils.errors import CheckpointError
 
 
@@ -98,6 +100,22 @@ def test_array_and_file_give_the_same(predictors):
 def test_what_is_no_image_is_named(predictors, image, message):
     with pytest.raises(ValueError, match=message):
         predictors['cls'].predict(image)
+
+
+def test_image_of_pillow_is_read_as_its_file_is(tmp_path):
+    """Upright, and 16 bits scaled to 8."""
+    pixels = np.arange(600).reshape(20, 30)
+    turned = PIL.Image.Exif()
+    turned[0x0112] = 6
+    deep = PIL.Image.fromarray((pixels * 100).astype(np.uint16))
+    deep.save(tmp_path / 'deep.png')
+    flat = PIL.Image.fromarray((pixels % 256).astype(np.uint8))
+    flat.save(tmp_path / 'turned.png', exif=turned)
+    for name in ('deep.png', 'turned.png'):
+        opened = PIL.Image.open(tmp_path / name)
+        np.testing.assert_array_equal(
+            read_image(opened), read_image(tmp_path / name)
+        )
 
 
 def test_wrapped_test_set_is_unwrapped(predictors, checkpoints):

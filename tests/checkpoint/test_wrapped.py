@@ -8,17 +8,23 @@ from functools import partial
 import pytest
 import torch
 from checkpoint_files import classifier
+from mmengine.runner.checkpoint import CheckpointLoader, load_checkpoint
 from resnets import bridged
 from runs import TASKS
+from safetensors.torch import save_file
 from torch import nn
 
 import banet
 from banet import BAResNet, CheckpointError, load_weights
 from banet.apis.config import load_config
-from banet.apis.model import load_model
+from banet.apis.model import build_model, load_model
 from banet.checkpoint.convert import convert
 from banet.checkpoint.formats import open_checkpoint
-from banet.checkpoint.weights import without_prefixes
+from banet.checkpoint.weights import (
+    let_mmengine_unwrap,
+    unwrap,
+    without_prefixes,
+)
 
 MARKS = 'module.', '_orig_mod.', 'model.', 'net.'
 PREFIXES = [
@@ -42,7 +48,7 @@ def test_prefixes_come_off_in_any_order(whole, prefix):
 
 
 def test_name_of_a_part_is_no_prefix():
-    """Only what stands before all names is taken off, or within any."""
+    """Only what stands before most names is taken off, or within any."""
     found = {'model.a': 1, 'fc.b': 2, 'layer1._orig_mod.c': 3}
     assert without_prefixes(found)[0] == {
         'model.a': 1,
@@ -63,12 +69,54 @@ WRAPPINGS = {
         'pytorch-lightning_version': '2.4',
         'state_dict': {f'model.{n}': v for n, v in s.items()},
     },
+    'Lightning with a loss': lambda s: {
+        'state_dict': {
+            **{f'model.{n}': v for n, v in s.items()},
+            'criterion.weight': torch.ones(10),
+        }
+    },
+    'AveragedModel': lambda s: {
+        'n_averaged': torch.tensor(3),
+        **{f'module.{n}': v for n, v in s.items()},
+    },
+    'DeepSpeed': lambda s: {'module': s, 'lr_scheduler': {'step': 3}},
+    'an unknown name': lambda s: {'best_weights': s, 'meta': None},
+    'a prefix of one': lambda s: {f'student.{n}': v for n, v in s.items()},
+    'counted by thop': lambda s: {**s, 'backbone.total_ops': torch.zeros(1)},
     'FSDP': lambda s: {f'_fsdp_wrapped_module.{n}': v for n, v in s.items()},
     'EMAHook': lambda s: {
         'state_dict': s,
         'ema_state_dict': {f'module.{n}': 0 * v for n, v in s.items()},
     },
 }
+
+
+@pytest.fixture
+def mmengines_loader():
+    """What the library has, afterwards, too."""
+    before = dict(CheckpointLoader._schemes)
+    yield
+    CheckpointLoader._schemes = before
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+@pytest.mark.parametrize('name', WRAPPINGS)
+def test_trainings_and_tests_take_it(
+    whole, name, suffix, tmp_path, mmengines_loader
+):
+    """Through mmengine's own loader, which looks into few of these."""
+    path = tmp_path / f'x{suffix}'
+    content = WRAPPINGS[name](dict(whole))
+    if suffix == '.pth':
+        torch.save(content, path)
+    else:
+        found = without_prefixes(unwrap(content)[0])[0]
+        save_file({n: v.contiguous() for n, v in found.items()}, path)
+    model = build_model(load_config(str(TASKS['cls'][0])))
+    let_mmengine_unwrap(model.state_dict().keys())
+    load_checkpoint(model, str(path), map_location='cpu')
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, whole[key]), key
 
 
 @pytest.mark.parametrize('name', WRAPPINGS)
@@ -83,7 +131,8 @@ def test_every_reader_takes_it(whole, name, tmp_path):
     assert report.loaded == report.expected
     found, written = convert(path, tmp_path / 'y.pth')
     assert torch.equal(found.classifier['weight'], whole['head.fc.weight'])
-    assert len(torch.load(written)['state_dict']) == len(whole)
+    names = torch.load(written)['state_dict']
+    assert len(set(names) & set(whole)) == len(whole)
 
 
 @pytest.mark.parametrize('prefix', ['model.', '_orig_mod.', 'module.model.'])

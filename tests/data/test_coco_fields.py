@@ -4,9 +4,10 @@ import pytest
 from small_data import box, coco, DET, found
 
 from banet.data.coco import form_of, read_coco
-from banet.data.coco_masks import BAD, shape_of, SHORT
+from banet.data.coco_masks import BAD, EMPTY, shape_of, SHORT
 
 HEIGHT, WIDTH = 40, 60
+APART = 'mask outside of its box'
 
 
 @pytest.mark.parametrize(
@@ -38,8 +39,11 @@ def test_wrong_value_of_an_entry_is_named_with_it(key, field, values, data):
     [
         (dict(id=None), 'annotation id that is no number', 'error'),
         (dict(id='1'), 'annotation id that is no number', 'error'),
-        (dict(image_id=None), 'annotation of no image', 'lost'),
-        (dict(image_id=[0]), 'annotation of no image', 'lost'),
+        (dict(image_id=None), 'annotation of no image', 'error'),
+        (dict(image_id=[0]), 'annotation of no image', 'error'),
+        (dict(image_id=7), 'annotation of no image', 'lost'),
+        (dict(category_id=None), 'annotation of no category', 'error'),
+        (dict(category_id=[1]), 'annotation of no category', 'error'),
         (dict(category_id='one'), 'annotation of no category', 'lost'),
         (dict(bbox='5 5 20 10'), 'box that is none', 'error'),
         (dict(bbox=[5, 5, '20', 10]), 'box that is none', 'error'),
@@ -65,6 +69,14 @@ def test_wrong_value_of_an_entry_is_named_with_it(key, field, values, data):
             BAD,
             'error',
         ),
+        (
+            dict(segmentation=dict(size=[HEIGHT, WIDTH], counts=[2400])),
+            EMPTY,
+            'error',
+        ),
+        (dict(segmentation=[[5, 5, 5, 5, 5, 5]]), EMPTY, 'error'),
+        (dict(segmentation=[[0.1, 0.1, 0.5, 0.1, 0.5, 0.4]]), APART, 'error'),
+        (dict(segmentation=[[905, 5, 925, 5, 925, 15]]), APART, 'error'),
         (dict(ignore=1), 'annotation to ignore', 'lost'),
     ],
 )
@@ -96,6 +108,47 @@ def test_id_zero_is_an_error_where_results_are_measured(data):
     assert 'annotation id below 1' in found(data.check(DET), 'note')
     data.write(coco(annotations=[box(0)]), 'val')
     assert 'annotation id below 1' in found(data.check(DET), 'error')
+
+
+@pytest.mark.parametrize('key', ['images', 'categories'])
+def test_ids_of_two_kinds_cannot_be_sorted(key, data):
+    content = coco()
+    content[key].append({**content[key][0], 'id': 'x', 'name': 'other'})
+    data.write(content)
+    assert f'{key} of two kinds' in found(data.check(DET), 'error')
+
+
+@pytest.mark.parametrize('option', ['val_evaluator', 'test_evaluator'])
+def test_evaluator_compares_with_the_images_own_file(option, data):
+    """Else it measures against other objects, or stops after an epoch."""
+    for path, kind in (
+        ('nowhere.json', 'missing annotation file'),
+        (data.root / 'annotations/train.json', 'evaluator of another file'),
+    ):
+        report = data.check(DET, **{f'{option}.ann_file': str(path)})
+        assert kind in found(report, 'error')
+
+
+@pytest.mark.parametrize('names', ['nucleus', '/no/file.txt'])
+def test_one_text_is_no_list_of_classes(names, data):
+    options = {'train_dataloader.dataset.metainfo.classes': names}
+    report = data.check(DET, **options)
+    (text,) = (
+        p.text
+        for _, p in report.problems
+        if p.kind == 'class list that is one text'
+    )
+    assert f'write classes=({names!r},)' in text
+
+
+def test_classes_may_be_a_file_of_names(data, tmp_path):
+    path = tmp_path / 'names.txt'
+    path.write_text('nucleus\n')
+    options = {
+        f'{split}_dataloader.dataset.metainfo.classes': str(path)
+        for split in ('train', 'val')
+    }
+    assert not data.check(DET, **options).failed
 
 
 def test_text_and_numbers_as_ids_get_a_hint(data):

@@ -1,9 +1,18 @@
 """Label images: bad ones, and values as training maps them."""
 
+import numpy as np
 import pytest
+from PIL import Image
 from small_data import found, picture, PIXELS, SEG, SIZE, truncate, values
 
 from banet.data.labels import check_label
+
+
+def uniform(*stripes):
+    """Of nothing but these values."""
+    label = np.resize(np.array(stripes, np.uint8), SIZE[::-1]).T
+    return Image.fromarray(np.ascontiguousarray(label))
+
 
 LABELS = {
     'removed': (lambda p: p.unlink(), 'missing label'),
@@ -11,6 +20,15 @@ LABELS = {
     'value of no class': (
         lambda p: values(1, 7).save(p),
         'label value of no class',
+    ),
+    'of 0 and 255': (
+        lambda p: values(0, 255).save(p),
+        'labels of 0 and 255',
+    ),
+    'from 1': (lambda p: uniform(1, 2).save(p), 'labels from 1'),
+    'lossy': (
+        lambda p: values(1).save(p, format='JPEG', quality=100),
+        'lossy label',
     ),
     'in colours': (lambda p: picture().save(p), 'label in colours'),
     'resized': (
@@ -25,8 +43,9 @@ def test_bad_label_is_named(name, data):
     spoil, kind = LABELS[name]
     spoil(data.label)
     kinds = found(data.check(SEG), 'error', 'lost')
-    # Where the only label of a class is spoilt, the class has none.
-    assert kinds - {'class without pixels'} == {kind}
+    # What follows: a class without pixels, values that are none.
+    follows = {'class without pixels', 'label value of no class'} - {kind}
+    assert kinds - follows == {kind}
 
 
 def test_ignored_value_and_palette_are_no_problem(data):

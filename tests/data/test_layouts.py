@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from banet.data.class_lists import ClassListError, find_list, read_list
+from banet.data.folders import check_class_folders, images_below
 from banet.data.layouts import find_ends
 from banet.data.unread import check_class_names, check_unread
 
@@ -62,6 +63,7 @@ def test_images_and_labels_may_share_a_folder(label_end, tmp_path):
             'say which, --label-suffix',
         ),
         ([], ['a.png'], 'holds no image'),
+        (['a.jpg'], [], 'holds no image'),
     ],
 )
 def test_what_does_not_fit_together_is_named(
@@ -75,11 +77,12 @@ def test_what_does_not_fit_together_is_named(
     assert message in problem.text
 
 
-def test_suffix_that_is_named_decides(tmp_path):
+@pytest.mark.parametrize('end', ['_mask.png', 'mask.png'])
+def test_suffix_that_is_named_decides(end, tmp_path):
     make(tmp_path / 'i', ['a.jpg'])
-    make(tmp_path / 'l', ['a_mask.png', 'a_colour.png'])
-    ends, _ = find_ends(tmp_path / 'i', tmp_path / 'l', '_mask.png')
-    assert ends == ('.jpg', '_mask.png')
+    make(tmp_path / 'l', [f'a{end}', 'a_colour.png'])
+    ends, _ = find_ends(tmp_path / 'i', tmp_path / 'l', end)
+    assert ends == ('.jpg', end)
 
 
 def test_labels_that_end_as_images_do_need_a_folder(tmp_path):
@@ -94,6 +97,11 @@ LISTS = {
     'commas.txt': 'sky, 1, 2, 3\nroad, 4, 5, 6\n',
     'comments.txt': '# my classes\n\nsky 1 2 3\nroad 4 5 6\n',
     'bom.txt': '\ufeffsky 1 2 3\nroad 4 5 6\n',
+    'numbered.txt': '0 sky\n1 road\n',
+    'colons.txt': '0: sky\n1: road\n',
+    'header.txt': 'name,r,g,b\nsky,1,2,3\nroad,4,5,6\n',
+    'class_dict.csv': 'name,r,g,b\nsky,1,2,3\nroad,4,5,6\n',
+    'map.txt': 'label:color_rgb:parts:actions\nsky:1,2,3::\nroad:4,5,6::\n',
     'labelmap.txt': '# label:color_rgb:parts:actions\nsky:1,2,3::\n'
     'road:4,5,6::\n',
     '_classes.csv': 'Pixel Value, Class\n0, sky\n1, road\n',
@@ -106,7 +114,7 @@ def test_lists_of_classes_are_read(name, tmp_path):
     names, colours = read_list(tmp_path / name)
     assert names == ['sky', 'road']
     assert len(colours) == 2
-    if '4' in LISTS[name]:
+    if '4,' in LISTS[name] or '4 ' in LISTS[name]:
         assert colours == [(1, 2, 3), (4, 5, 6)]
 
 
@@ -155,8 +163,28 @@ def test_links_that_lead_back_are_walked_once(tmp_path):
     assert found.text.startswith('1 .jpg')
 
 
-def test_hidden_folder_is_no_class():
-    (problem,) = check_class_names(['.ipynb_checkpoints', 'cat'], 'train')
+@pytest.mark.parametrize('name', ['.ipynb_checkpoints', 'lost+found'])
+def test_hidden_folder_is_no_class(name):
+    (problem,) = check_class_names([name, 'cat'], 'train')
     assert problem.severity == 'error'
-    assert '.ipynb_checkpoints became a class' in problem.text
+    assert f'{name} became a class' in problem.text
     assert not check_class_names(['cat', 'dog'], 'train')
+
+
+@pytest.mark.parametrize(
+    'copy', ['cat/.ipynb_checkpoints/a-checkpoint.jpg', 'cat/._a.jpg']
+)
+def test_other_programs_copies_are_no_images(copy, tmp_path):
+    """Neither in the lists that are written, nor unnoticed where read."""
+    make(tmp_path, ['cat/a.jpg', 'dog/b.jpg', copy])
+    names = [p.name for p in images_below(tmp_path)]
+    assert names == ['a.jpg', 'b.jpg']
+    (problem,) = check_class_folders(tmp_path)
+    assert problem.severity == 'lost' and 'are read as data' in problem.text
+
+
+@pytest.mark.parametrize('suffix', ['.jfif', '.heic', '.GIF'])
+def test_pictures_of_other_suffixes_are_missed_images(suffix, tmp_path):
+    (tmp_path / f'a{suffix}').write_bytes(b'x')
+    (problem,) = check_unread(str(tmp_path), [], by_list=False)
+    assert problem.severity == 'lost'

@@ -6,6 +6,7 @@ from PIL import Image
 from small_data import found
 
 from banet.data import check_data
+from banet.data.voc import check_voc
 
 OBJECT = (
     '<object><name>{name}</name><bndbox><xmin>{0}</xmin><ymin>{1}</ymin>'
@@ -72,10 +73,29 @@ def test_good_file_is_fit(check):
         (OBJECT.format(5, 5, 25, 15, name='nut'), 'class without objects'),
         (GOOD.replace('>25<', '>x<'), 'box that is none'),
         (GOOD.replace('<name>bolt</name>', ''), 'object without name'),
+        (GOOD.replace('>0<', '>Unspecified<'), 'difficult that is no number'),
     ],
 )
 def test_what_is_wrong_with_an_object_is_named(objects, kind, check):
     assert kind in found(check(objects), 'error', 'lost')
+
+
+def test_size_that_is_no_number_is_named(check):
+    xml = '<annotation><size><width>wide</width><height>40</height></size>'
+    kinds = found(check('', xml=f'{xml}{GOOD}</annotation>'), 'error')
+    assert 'size that is no number' in kinds
+
+
+def test_names_may_have_spaces(check, tmp_path):
+    check(GOOD)
+    root = tmp_path / 'VOC2007'
+    for name in ('JPEGImages/a.jpg', 'Annotations/a.xml'):
+        path = root / name
+        path.rename(path.with_name(f'an image{path.suffix}'))
+    listed = str(root / 'ImageSets/Main/train.txt')
+    (root / 'ImageSets/Main/train.txt').write_text('an image\n')
+    folder = f'{root}/'
+    assert not check_voc(folder, listed, 'Annotations', ['bolt'], False)
 
 
 def test_damaged_and_missing_files_are_named(check):

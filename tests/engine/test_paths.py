@@ -4,7 +4,7 @@ import pytest
 from mmdet.datasets import CocoDataset
 from runs import NUCLEI
 
-from banet.engine.paths import check_paths, LaunchError
+from banet.engine.paths import check_paths, check_starts, LaunchError
 
 GOOD = dict(
     type='CocoDataset',
@@ -58,6 +58,32 @@ def test_class_as_type_is_a_type_too():
     check_paths(good, 'dataset', 'mmdet')
     with pytest.raises(LaunchError, match='ann_file=no.json'):
         check_paths({**good, 'ann_file': 'no.json'}, 'dataset', 'mmdet')
+
+
+def test_folder_in_the_place_of_a_json_file_is_named():
+    with pytest.raises(LaunchError, match='ann_file=annotations is a folder'):
+        check_paths({**GOOD, 'ann_file': 'annotations'}, 'dataset', 'mmdet')
+
+
+def test_local_backend_reads_files_as_none_does():
+    local = dict(backend_args=dict(backend='local'))
+    bad = {**GOOD, **local, 'ann_file': 'no.json'}
+    with pytest.raises(LaunchError, match='ann_file=no.json'):
+        check_paths(bad, 'dataset', 'mmdet')
+
+
+@pytest.mark.parametrize('place', ['backbone', 'roi_head'])
+def test_weights_that_a_part_starts_from_are_looked_for(place, tmp_path):
+    def model(path):
+        start = dict(type='Pretrained', checkpoint=str(path))
+        return {place: dict(heads=[dict(init_cfg=start)])}
+
+    key = f'model.{place}.heads.0.init_cfg.checkpoint'
+    with pytest.raises(LaunchError, match=f'{key}=no.pth does not exist'):
+        check_starts(model('no.pth'))
+    (tmp_path / 'x.pth').write_text('')
+    for path in (tmp_path / 'x.pth', 'torchvision://resnet50', ''):
+        assert check_starts(model(path)) is None
 
 
 def test_indices_beyond_a_list_are_named(tmp_path):

@@ -1,14 +1,19 @@
 """Runs that would silently do another thing stop in one line, or do it."""
 
 import shutil
+import sys
+from argparse import Namespace
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope, MODELS
 from runs import DET, short_run, stopped, TASKS, tool
 
 from banet import BAEfficientNet, BAMobileNetV3, BAResNet
+from banet.engine.launch import keep_start
+from banet.engine.silent import check_silent
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='needs to have no GPU')
@@ -33,12 +38,15 @@ def test_augmented_test_of_masks_is_one_line(
     assert 'merges boxes and no masks: leave --tta out' in line
 
 
-def test_checkpointing_behind_frozen_stages_names_with_cp(
-    tmp_path, monkeypatch
+@pytest.mark.parametrize(
+    'frozen,module', [(1, 'backbone.layer2'), (-1, 'backbone'), (4, 'neck')]
+)
+def test_checkpointing_of_what_gets_no_gradient_names_with_cp(
+    frozen, module, tmp_path, monkeypatch
 ):
     options = [
-        'model.backbone.frozen_stages=1',
-        "activation_checkpointing=['backbone.layer2']",
+        f'model.backbone.frozen_stages={frozen}',
+        f"activation_checkpointing=['{module}']",
     ]
     line = stopped(
         monkeypatch,
@@ -47,6 +55,16 @@ def test_checkpointing_behind_frozen_stages_names_with_cp(
         *('--work-dir', tmp_path, '--cfg-options', *options),
     )
     assert 'model.backbone.with_cp=True instead' in line
+
+
+@pytest.mark.parametrize(
+    'frozen,module', [(1, 'neck'), (-1, 'backbone.layer2'), (1, 'rpn_head')]
+)
+def test_checkpointing_behind_what_learns_is_allowed(frozen, module):
+    config = Config.fromfile(DET)
+    config.model.backbone.frozen_stages = frozen
+    config.activation_checkpointing = [module]
+    assert check_silent(config, Namespace()) is None
 
 
 def test_head_of_another_size_is_not_measured(
@@ -76,6 +94,31 @@ def test_resume_in_an_empty_work_dir_keeps_load_from(
     assert result.returncode == 0, result.stderr[-2000:]
     assert f'the training starts from load_from={start}' in result.stderr
     assert f'Load checkpoint from {start}' in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize('scope', TASKS)
+@pytest.mark.parametrize(
+    'words', [['--resume'], ['--resume', 'auto'], ['--resume=auto']]
+)
+def test_upstream_is_told_where_a_resumed_training_starts(
+    scope, words, tmp_path, monkeypatch
+):
+    """In an empty work dir from load_from, else from the run that is there."""
+    if scope == 'seg' and words != ['--resume']:
+        pytest.skip("mmseg's --resume takes no value")
+    config = Config.fromfile(TASKS[scope][0])
+    config.load_from = 'start.pth'
+    args = Namespace(
+        resume=True if scope == 'seg' else 'auto', work_dir=str(tmp_path)
+    )
+    monkeypatch.setattr(sys, 'argv', ['train.py', 'x.py', *words, '--a', 'b'])
+    keep_start(config, args)
+    assert sys.argv == ['train.py', 'x.py', '--a', 'b']
+    (tmp_path / 'last_checkpoint').write_text('epoch_1.pth')
+    sys.argv = ['train.py', 'x.py', *words]
+    keep_start(config, args)
+    dropped = ['--cfg-options', 'load_from=None'] if scope == 'seg' else []
+    assert sys.argv == ['train.py', 'x.py', *words, *dropped]
 
 
 DECAY = dict(

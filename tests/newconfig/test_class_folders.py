@@ -43,6 +43,8 @@ def datasets(tmp_path, **changes):
         (('train', 'validation'), 'validation'),
         (('train', 'test'), 'test'),
         (('train', 'val', 'test'), 'val'),
+        (('Train', 'Test'), 'Test'),
+        (('training_set', 'test_set'), 'test_set'),
     ],
 )
 def test_validation_is_the_folder_that_is_there(splits, chosen, tmp_path):
@@ -50,6 +52,13 @@ def test_validation_is_the_folder_that_is_there(splits, chosen, tmp_path):
     train, val = datasets(tmp_path, data=tmp_path / 'd')
     assert len(train) == len(val) == 10
     assert f'/d/{chosen}/' in val.get_data_info(0)['img_path']
+
+
+def test_splits_are_no_classes(tmp_path):
+    folders(tmp_path / 'd', 'test', 'valid')
+    for share in (None, 0.3):
+        with pytest.raises(NewConfigError, match='valid, which is no class'):
+            datasets(tmp_path, data=tmp_path / 'd', val_share=share)
 
 
 def test_another_folder_validates_where_it_is_named(tmp_path):

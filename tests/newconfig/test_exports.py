@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 from PIL import Image
-from runs import ROOT, tool
+from runs import python, ROOT, tool
 from small_data import box, PIXELS, SIZE
 
 from banet.data import check_data
@@ -136,6 +136,74 @@ ROWS = dict(
         r'^\| ([^|`]+) \| `(python tools/new_config[^`]+)` \|', TABLE, re.M
     )
 )
+
+
+def snippet(heading):
+    """The code under a heading of the page."""
+    section = TABLE.partition(f'### {heading}\n')[2]
+    return re.search(r'```python\n(.*?)```', section, re.S)[1]
+
+
+def test_masks_in_colours_become_labels(tmp_path):
+    """As CVAT's "Segmentation mask 1.1" has them."""
+    root = tmp_path / 'DATA'
+    pictures(root / 'JPEGImages', ['a.jpg', 'b.jpg'])
+    (root / 'SegmentationClass').mkdir()
+    (root / 'labelmap.txt').write_text(
+        '# label:color_rgb:parts:actions\nbackground:0,0,0::\n'
+        'part:250,50,83::\n'
+    )
+    for name in ('a.png', 'b.png'):
+        mask = np.zeros((*SIZE, 3), np.uint8)
+        mask[10:20] = 250, 50, 83
+        mask[0, 0] = 1, 2, 3
+        Image.fromarray(mask).save(root / 'SegmentationClass' / name)
+    script = tmp_path / 'convert.py'
+    script.write_text(snippet('Masks in colours'))
+    assert python(script, cwd=tmp_path).returncode == 0
+    label = np.asarray(Image.open(root / 'labels/a.png'))
+    assert label[0, 0] == 255 and set(label[10:20].flat) == {1}
+    words = [
+        '--data',
+        'DATA/JPEGImages',
+        '--labels',
+        'DATA/labels',
+        '--out',
+        'my.py',
+    ]
+    result = tool(
+        'new_config.py', 'seg', 'upernet', 'r50', *words, cwd=tmp_path
+    )
+    assert result.returncode == 0, result.stderr
+    assert not check_data(Config.fromfile(tmp_path / 'my.py')).failed
+
+
+def test_config_for_pascal_voc_reads_it(tmp_path, monkeypatch):
+    root = tmp_path / 'DATA'
+    pictures(root / 'JPEGImages', ['a.jpg', 'b.jpg'])
+    for folder in ('Annotations', 'ImageSets/Main'):
+        (root / folder).mkdir(parents=True)
+    height, width = SIZE
+    things = ''.join(
+        f'<object><name>{name}</name><bndbox><xmin>5</xmin><ymin>5</ymin>'
+        '<xmax>25</xmax><ymax>15</ymax></bndbox></object>'
+        for name in ('bolt', 'nut')
+    )
+    for split, name in (('train', 'a'), ('val', 'b')):
+        (root / f'ImageSets/Main/{split}.txt').write_text(f'{name}\n')
+        (root / f'Annotations/{name}.xml').write_text(
+            f'<annotation><size><width>{width}</width>'
+            f'<height>{height}</height></size>{things}</annotation>'
+        )
+    (tmp_path / 'configs').symlink_to(ROOT / 'configs')
+    path = tmp_path / 'my.py'
+    path.write_text(snippet('Pascal VOC'))
+    monkeypatch.chdir(tmp_path)
+    report = check_data(Config.fromfile(path))
+    assert not report.failed, report.lines()
+    assert [c for _, c in report.contents] == [
+        '1 images (bolt: 1, nut: 1)'
+    ] * 2
 
 
 def test_every_form_has_its_row():

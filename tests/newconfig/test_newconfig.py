@@ -214,6 +214,14 @@ def two(ids):
             lambda c: [a.pop('segmentation') for a in c['annotations']],
             'take a model without masks',
         ),
+        (
+            lambda c: [a.update(ignore=1) for a in c['annotations']],
+            'whose objects all are lost: .* it has ignore: 1',
+        ),
+        (
+            lambda c: c['annotations'].append(dict(id=9999, image_id=77)),
+            'category_id=None: pycocotools stops there',
+        ),
     ],
 )
 def test_what_is_wrong_with_annotations_is_named(tmp_path, change, message):
@@ -221,6 +229,38 @@ def test_what_is_wrong_with_annotations_is_named(tmp_path, change, message):
     with pytest.raises(NewConfigError, match=message):
         make(out, **{**DET, 'data': coco(tmp_path, change)})
     assert not out.exists()
+
+
+def test_users_own_annotations_are_not_overwritten(tmp_path):
+    """By the copy whose ids count from 1, not even with --force."""
+    val = coco(tmp_path, lambda c: c['annotations'][0].update(id=0))
+    val = val.rename(tmp_path / 'my-val.json')
+    before = val.read_text()
+    with pytest.raises(NewConfigError, match='give --out another name'):
+        make(
+            tmp_path / 'my.py',
+            **{
+                **DET,
+                'data': val,
+                'val_data': val,
+                'val_images': None,
+                'force': True,
+            },
+        )
+    assert val.read_text() == before
+
+
+def test_last_label_is_looked_at_too(tmp_path):
+    for i in range(60):
+        Image.new('RGB', (8, 8)).save(tmp_path / f'{i:02}.jpg')
+        Image.fromarray(np.eye(8, dtype=np.uint8)).save(
+            tmp_path / f'{i:02}.png'
+        )
+    (tmp_path / 'classes.txt').write_text('sky\nroad\n')
+    seg = dict(task='seg', model='upernet', depth='r50', data=tmp_path)
+    Image.new('L', (8, 4)).save(tmp_path / '59.png')
+    with pytest.raises(NewConfigError, match='59.png height and width'):
+        make(tmp_path / 'my.py', **seg)
 
 
 def test_what_is_wrong_with_labels_is_named(tmp_path):
@@ -259,6 +299,9 @@ def test_options_that_do_not_fit_are_named(tmp_path):
         (dict(images=None), '--images is missing'),
         (dict(batch=0), '--batch 0: both are at least 1'),
         (dict(out=tmp_path / 'my.txt'), 'must end in .py'),
+        (dict(val_share=0.2), '--val-share is an option of cls, not of det'),
+        (dict(labels='x'), '--labels is an option of seg, not of det'),
+        (dict(weights='no.pth'), '--weights no.pth: checkpoint no.pth does n'),
     ):
         with pytest.raises(NewConfigError, match=message):
             make_config(options(**{'out': out, **DET, **changes}))

@@ -14,7 +14,7 @@ from torch import nn
 from ..backbones import BridgedBackbone
 from ..backbones.loading import LoadingMixin
 from ..checkpoint.files import plain, read
-from ..checkpoint.weights import unwrap, without_prefixes
+from ..checkpoint.weights import unwrap, within, without_prefixes
 from ..utils.errors import CheckpointError
 from ..utils.text import shorten
 from .config import ConfigError
@@ -73,6 +73,7 @@ def load_model(
     except CheckpointError as error:
         raise CheckpointError(f'{path}: {error}') from error
     model = build_model(config)
+    weights = within(weights, model.state_dict())
     try:
         backbone = getattr(model, 'backbone', None)
         if isinstance(backbone, LoadingMixin):

@@ -9,6 +9,7 @@ import cv2
 import mmcv
 import numpy as np
 import PIL.Image
+import PIL.ImageOps
 import torch
 from mmengine.registry import DefaultScope
 from mmengine.structures import BaseDataElement
@@ -175,7 +176,8 @@ def _batch(inputs):
 def read_image(image: Image) -> np.ndarray:
     """Read an image as (H, W, 3), uint8, BGR; arrays are only checked.
 
-    Pillow's images, of any mode, are turned into that form.
+    Pillow's images, of any mode, are turned into that form as the same files
+    are: upright, and 16 bits to 8.
 
     Raises:
         SourceError: It cannot be read, or has another shape or type.
@@ -188,6 +190,9 @@ def read_image(image: Image) -> np.ndarray:
             )
         return image
     if isinstance(image, PIL.Image.Image):
+        image = PIL.ImageOps.exif_transpose(image)
+        if image.mode.startswith('I;16'):
+            image = PIL.Image.fromarray((np.asarray(image) >> 8).astype('u1'))
         return np.ascontiguousarray(
             np.asarray(image.convert('RGB'))[..., ::-1]
         )

@@ -12,7 +12,7 @@ from ..backbones.mismatch import is_folded
 from ..utils.errors import CheckpointError
 from ..utils.text import shorten
 from .files import information, read
-from .weights import unwrap, without_prefixes
+from .weights import unwrap, within, without_prefixes
 
 # (bottleneck, blocks per stage) -> depth
 DEPTHS: dict[tuple[bool, tuple[int, ...]], int] = {
@@ -188,6 +188,7 @@ def recognise(raw: Any, ema: bool = False) -> Checkpoint:
     found, wrapper, dropped = unwrap(raw, ema)
     found, taken = without_prefixes(found)
     probe = 'layer1.0.conv1.weight'
+    found = within(found, [f'backbone.{probe}'])
     prefix = next(
         (
             n.removesuffix(probe)

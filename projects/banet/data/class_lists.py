@@ -78,11 +78,11 @@ def read_list(path: Path) -> tuple[list[str], list[Colour]]:
 
 def _is_header(line, following):
     """``name,r,g,b``: as many parts as below, and no number among them."""
-    parts, theirs = (
-        text.replace(':', ',').split(',') for text in (line, following)
+    return any(
+        line.count(separator) == following.count(separator) > 0
+        and line.partition(separator)[0].strip().lower() in HEADERS
+        for separator in ':,'
     )
-    first = parts[0].strip().lower()
-    return len(parts) == len(theirs) > 1 and first in HEADERS
 
 
 def _are_numbered(lines):

@@ -108,6 +108,14 @@ def check_annotation(
     def problem(severity, kind, text):
         return [Problem(severity, kind, where, text)]
 
+    for key, kind in (
+        ('image_id', 'annotation of no image'),
+        ('category_id', 'annotation of no category'),
+    ):
+        value = annotation.get(key)
+        if value is None or isinstance(value, (list, dict)):
+            text = f'{key}={value!r}: pycocotools stops there'
+            return problem(ERROR, kind, text)
     image, text = _find(annotation, 'image_id', images)
     if image is None:
         return problem(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional
 
+from ..utils.files import files_below
 from ..utils.text import shorten
 from .folders import check_suffix, images_below
 from .report import ERROR, Problem
@@ -41,7 +42,13 @@ def find_ends(
     files = [_below(images), _below(labels)]
     for folder, names in zip((images, labels), files):
         if not names:
-            text = 'holds no image'
+            others = Counter(path.suffix for path in files_below(folder))
+            text = 'holds no image' + (
+                f' but {", ".join(f"{n} {s}" for s, n in others.items())}: '
+                'convert them to PNG'
+                if others
+                else ''
+            )
             return None, [Problem(ERROR, 'no images', str(folder), text)]
     names, theirs = files
     if one_folder:
@@ -56,7 +63,9 @@ def find_ends(
         stems = [name[: -len(end)] for name in names]
         fitting = _label_ends(stems, theirs)
         if label_end is not None:
-            fitting = Counter({label_end: fitting[label_end]})
+            there = set(theirs)
+            count = sum(stem + label_end in there for stem in stems)
+            fitting = Counter({label_end: count})
         whole = [e for e, count in fitting.items() if count == len(stems)]
         if len(whole) > 1:
             text = (

@@ -21,7 +21,7 @@ from ..checkpoint.files import check_file
 from ..checkpoint.weights import let_mmengine_unwrap
 from ..utils.compat import PIP
 from ..utils.errors import CheckpointError
-from .paths import check_paths, check_truth, LaunchError
+from .paths import check_paths, check_starts, check_truth, LaunchError
 from .silent import check_heads, check_silent
 from .workdir import (
     check_owner,
@@ -164,6 +164,8 @@ def check(config: Config, args) -> None:
             key = f'{split}_dataloader.dataset'
             check_paths(loader.dataset, key, config.default_scope)
             check_truth(config, split)
+    if not hasattr(args, 'checkpoint'):  # train.py
+        check_starts(config.get('model'))
     check_work_dir(find_work_dir(config, args))
     if not hasattr(args, 'checkpoint'):  # train.py
         check_owner(find_work_dir(config, args), args.config)

@@ -38,9 +38,30 @@ def check_truth(config: Config, split: str) -> None:
         raise LaunchError(f'{problem.where}: {problem.text}.')
 
 
+def check_starts(part: Any, key: str = 'model') -> None:
+    """Raise LaunchError if a file that an ``init_cfg`` names is not there.
+
+    Args:
+        part (Any): Of the config.
+        key (str): Where it stands in the config.
+    """
+    if isinstance(part, (list, tuple)):
+        for i, child in enumerate(part):
+            check_starts(child, f'{key}.{i}')
+    if not isinstance(part, dict):
+        return
+    path = part.get('checkpoint') if part.get('type') == 'Pretrained' else None
+    if path and ':' not in path and not os.path.isfile(path):
+        raise _missing(f'{key}.checkpoint', path, path)
+    for name, child in part.items():
+        check_starts(child, f'{key}.{name}')
+
+
 def _check_leaf(dataset, key, scope):
-    backend = (dataset.get('backend_args') or {}).get('backend', 'local')
-    if backend != 'local' or not _reads_files(dataset, scope):
+    backend = dataset.get('backend_args')
+    if backend == dict(backend='local'):
+        backend = None
+    if backend or not _reads_files(dataset, scope):
         return
     root = dataset.get('data_root') or ''
     if '://' in root:
@@ -70,7 +91,7 @@ def _missing(key, value, path):
     return LaunchError(
         f'{key}={value} does not exist (looked in '
         f'{os.path.dirname(path) or "."} from {os.getcwd()}{home}). '
-        f'Put the data there, or add --cfg-options {key}=PATH.'
+        f'Put it there, or add --cfg-options {key}=PATH.'
     )
 
 

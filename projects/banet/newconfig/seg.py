@@ -9,10 +9,12 @@ from PIL import Image
 
 from ..data.class_lists import ClassListError, find_list, read_list
 from ..data.folders import images_below
-from ..data.images import ORIENTATION
+from ..data.images import IMAGES, ORIENTATION
 from ..data.labels import check_label, Labels
 from ..data.layouts import Ends, find_ends
+from ..data.unread import check_junk
 from ..data.walk import each
+from ..utils.files import files_below
 from .checks import check_folder, NewConfigError, refuse
 
 
@@ -45,6 +47,10 @@ def ends_of(
     images, labels = folders
     ends, problems = find_ends(images, labels, args.label_suffix)
     refuse(problems, option)
+    # mmseg leaves hidden files alone, but not what lies in hidden folders.
+    read = [f for f in files_below(images) if not f.name.startswith('.')]
+    read = [str(f) for f in read if f.suffix.lower() in IMAGES]
+    refuse(check_junk(read, str(images)), option)
     assert ends is not None  # or a problem has been refused
     seen, where = Labels(), option.replace('data', 'labels')
     wrong = []
@@ -76,17 +82,13 @@ def data_of(args, base) -> tuple[list[str], dict]:
     """Classes, and what the config says of the data."""
     train = _folders(args.data, args.labels, '--data')
     classes, colours = read_classes(args.classes, *train)
-    ends = ends_of(train, classes, args, '--data')
-    val = train
+    train_ends = ends_of(train, classes, args, '--data')
+    val, val_ends = train, train_ends
     if args.val_data:
         val = _folders(args.val_data, args.val_labels, '--val-data')
-        if ends != ends_of(val, classes, args, '--val-data'):
-            raise NewConfigError(
-                'images and labels of training and validation must have the '
-                'same suffixes.'
-            )
+        val_ends = ends_of(val, classes, args, '--val-data')
 
-    def dataset(loader, images, labels):
+    def dataset(loader, images, labels, ends):
         inner = loader.dataset
         pipeline = inner.get('pipeline') or inner.datasets[0].pipeline
         return dict(
@@ -100,9 +102,11 @@ def data_of(args, base) -> tuple[list[str], dict]:
             pipeline=[_unreduced(step) for step in pipeline],
         )
 
-    loader = dict(dataset=dataset(base.val_dataloader, *val))
+    loader = dict(dataset=dataset(base.val_dataloader, *val, val_ends))
     return classes, dict(
-        train_dataloader=dict(dataset=dataset(base.train_dataloader, *train)),
+        train_dataloader=dict(
+            dataset=dataset(base.train_dataloader, *train, train_ends)
+        ),
         val_dataloader=loader,
         test_dataloader=loader,
     )
