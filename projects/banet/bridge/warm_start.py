@@ -51,8 +51,9 @@ def is_untrained(attention: nn.Module) -> bool:
     last = own.get(f'{getattr(attention, "gate_maker", "generation")}.weight')
     if last is not None and _equals(last, 0):
         return True
-    if hasattr(attention, 'is_untrained'):
-        return attention.is_untrained()
+    own_way = getattr(attention, 'is_untrained', None)
+    if callable(own_way):
+        return bool(own_way())
     start = dict(weight=1, bias=0, running_mean=0, running_var=1)
     return all(
         _equals(tensor, start[part])

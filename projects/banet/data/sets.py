@@ -170,6 +170,8 @@ def check_evaluator(cfg: Config, split: str) -> list[Problem]:
     loader, evaluator = (
         cfg.get(f'{split}_{part}') for part in ('dataloader', 'evaluator')
     )
+    if not loader:
+        return []
     several = isinstance(evaluator, (list, tuple))
     found = []
     for one in filter(None, evaluator if several else [evaluator]):
@@ -184,7 +186,7 @@ def check_evaluator(cfg: Config, split: str) -> list[Problem]:
             continue
         theirs = {
             os.path.realpath(ann_file_of(leaf))
-            for _, leaf in (leaves(loader['dataset']) if loader else ())
+            for _, leaf in leaves(loader['dataset'])
             if is_coco(leaf) and leaf.get('ann_file')
         }
         if theirs and os.path.realpath(path) not in theirs:

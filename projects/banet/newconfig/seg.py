@@ -2,6 +2,7 @@
 
 import copy
 import os
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -9,9 +10,10 @@ from PIL import Image
 
 from ..data.class_lists import ClassListError, find_list, read_list
 from ..data.folders import images_below
-from ..data.images import IMAGES, ORIENTATION
+from ..data.images import check_file, IMAGES, ORIENTATION
 from ..data.labels import check_label, Labels
 from ..data.layouts import Ends, find_ends
+from ..data.report import ERROR
 from ..data.unread import check_junk
 from ..data.walk import each
 from ..utils.files import files_below
@@ -48,8 +50,11 @@ def ends_of(
     ends, problems = find_ends(images, labels, args.label_suffix)
     refuse(problems, option)
     # mmseg leaves hidden files alone, but not what lies in hidden folders.
-    read = [f for f in files_below(images) if not f.name.startswith('.')]
-    read = [str(f) for f in read if f.suffix.lower() in IMAGES]
+    read = [
+        str(file)
+        for file in files_below(images)
+        if file.suffix.lower() in IMAGES and not file.name.startswith('.')
+    ]
     refuse(check_junk(read, str(images)), option)
     assert ends is not None  # or a problem has been refused
     seen, where = Labels(), option.replace('data', 'labels')
@@ -70,6 +75,9 @@ def _check_label_of(folders, ends, count, image):
     """Look at the label of an image, of which only the size is read."""
     images, labels = folders
     stem = os.path.relpath(image, images)[: -len(ends.image)]
+    damaged = [p for p in check_file(str(image)) if p.severity == ERROR]
+    if damaged:
+        return damaged, Counter()
     with Image.open(image) as opened:
         width, height = opened.size
         if opened.getexif().get(ORIENTATION, 1) > 4:  # turned by a quarter
@@ -88,7 +96,8 @@ def data_of(args, base) -> tuple[list[str], dict]:
         val = _folders(args.val_data, args.val_labels, '--val-data')
         val_ends = ends_of(val, classes, args, '--val-data')
 
-    def dataset(loader, images, labels, ends):
+    def dataset(loader, folders, ends):
+        images, labels = folders
         inner = loader.dataset
         pipeline = inner.get('pipeline') or inner.datasets[0].pipeline
         return dict(
@@ -102,10 +111,10 @@ def data_of(args, base) -> tuple[list[str], dict]:
             pipeline=[_unreduced(step) for step in pipeline],
         )
 
-    loader = dict(dataset=dataset(base.val_dataloader, *val, val_ends))
+    loader = dict(dataset=dataset(base.val_dataloader, val, val_ends))
     return classes, dict(
         train_dataloader=dict(
-            dataset=dataset(base.train_dataloader, *train, train_ends)
+            dataset=dataset(base.train_dataloader, train, train_ends)
         ),
         val_dataloader=loader,
         test_dataloader=loader,
