@@ -152,9 +152,9 @@ class EfficientChannelAttention(ChannelAttention):
         )
         self._start = self.conv.weight.detach().clone()
 
-    def reset_parameters(self):
+    def init_weights(self):
         """See :class:`Gate`."""
-        super().reset_parameters()
+        super().init_weights()
         self._start = self.conv.weight.detach().clone()
 
     def is_untrained(self) -> bool:
