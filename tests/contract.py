@@ -45,7 +45,7 @@ NETWORKS = {
     'resnext50': (
         'ResNeXt',
         dict(depth=50, groups=4, **THIN),
-        (V2, V1, LN, SE, NONE),
+        (V2, SE, NONE),
     ),
     'regnet': (
         'RegNet',
@@ -55,17 +55,17 @@ NETWORKS = {
             dilations=(1, 1, 1),
             out_indices=(0, 1, 2),
         ),
-        (V2, V1, NONE),
+        (V2, V1, LN, NONE),
     ),
     'mobilenet-v3': (
         'MobileNetV3',
         dict(arch='thin', out_indices=(0, 3, 5)),
-        ({}, V1, LN, NONE),
+        ({}, NONE),
     ),
     'efficientnet': (
         'EfficientNet',
         dict(arch='thin', out_indices=(2, 5)),
-        ({}, NONE),
+        ({}, V1, LN, NONE),
     ),
     'efficientnet-es': (
         'EfficientNet',

@@ -99,6 +99,7 @@ def mmengines_loader():
     CheckpointLoader._schemes = before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
 @pytest.mark.parametrize('name', WRAPPINGS)
 def test_trainings_and_tests_take_it(
@@ -119,6 +120,7 @@ def test_trainings_and_tests_take_it(
         assert torch.equal(value, whole[key]), key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', WRAPPINGS)
 def test_every_reader_takes_it(whole, name, tmp_path):
     path = tmp_path / 'x.pth'
