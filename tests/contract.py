@@ -111,8 +111,8 @@ NETWORKS = {
         (V2, NONE),
     ),
 }
-# One of each kind of block, for `make test-fast`.
-FAST = 'resnet18', 'resnext50', 'mobilenet-v3', 'convnext'
+# For `make test-fast`: ResNet's block, one that replaces SE, one with LN.
+FAST = 'resnet18', 'mobilenet-v3', 'convnext'
 # Where an attention stands in the place of squeeze-and-excitation.
 REPLACING = 'mobilenet-v3', 'efficientnet', 'efficientnet-v2'
 

@@ -24,6 +24,7 @@ from banet import BAResNet, BridgeAttentionV2
 from banet.bridge.deploy import FoldedAttention, is_pointwise
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'dtype,tolerance', [(torch.float32, 1e-5), (torch.float64, 1e-12)]
 )
