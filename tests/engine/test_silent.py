@@ -129,6 +129,7 @@ DECAY = dict(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'backbone',
     [

@@ -12,10 +12,10 @@ from torch import nn
 from banet import BAResNet
 from banet.data.sources import open_source
 from banet.explain.bridge import BridgeError, record_gates, selection
-
-pytestmark = pytest.mark.slow
 from banet.explain.report import report_bridge
 from banet.utils.outfolder import OutFolder
+
+pytestmark = pytest.mark.slow
 
 
 def rows_of(path):

@@ -128,6 +128,7 @@ def upstream_figures(path):
         yield {k: v for r in results for k, v in r['Metrics'].items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', [n for n in RECIPES if n not in COMPOSED])
 def test_figures_of_the_plain_network_are_upstreams(name):
     path, plain = upstream_of(name), PLAIN[plain_name(name)]

@@ -195,6 +195,7 @@ def test_attention_learns_in_two_iterations_of_a_real_training(
     assert re.search(r'\b5 passed', shell(testing, attention))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'old,new,test,arguments',
     [

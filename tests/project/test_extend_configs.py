@@ -67,6 +67,7 @@ def test_config_of_the_guide_is_complete(catalogue, monkeypatch):
     compare(catalogue, monkeypatch)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'left_out', ['config', 'entry', 'baseline', 'page', 'figure']
 )
