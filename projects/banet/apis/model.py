@@ -73,12 +73,13 @@ def load_model(
     except CheckpointError as error:
         raise CheckpointError(f'{path}: {error}') from error
     model = build_model(config)
-    weights = within(weights, model.state_dict())
+    own = model.state_dict()
+    weights = within(weights, own)
     try:
         backbone = getattr(model, 'backbone', None)
         if isinstance(backbone, LoadingMixin):
             backbone.coverage(weights, 'backbone.')  # says why not
-        parts = {name.partition('.')[0] for name in model.state_dict()}
+        parts = {name.partition('.')[0] for name in own}
         beside = [
             n
             for n in weights

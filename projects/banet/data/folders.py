@@ -40,10 +40,9 @@ def check_class_folders(folder: Path) -> list[Problem]:
             found.append(Problem(ERROR, kind, str(path), text))
             continue
         files = list(files_below(path))
-        found += check_junk(
-            [str(p) for p in files if p.suffix.lower() in IMAGES], str(path)
-        )
-        if not images_below(path):
+        images = [str(p) for p in files if p.suffix.lower() in IMAGES]
+        found += check_junk(images, str(path))
+        if all(lies_in_junk(image, str(path)) for image in images):
             others = {p.suffix for p in files if p.suffix.lower() in PICTURES}
             text = 'holds no image' + (
                 f' but {", ".join(sorted(others))}: convert them'

@@ -66,9 +66,8 @@ def _check_file(path, classes, objects):
     except (ElementTree.ParseError, OSError, ValueError) as error:
         text = f'is no xml that can be read: {error}'
         return [Problem(ERROR, 'damaged annotation file', path, text)]
-    width, height = (
-        _number(tree.findtext(f'size/{side}')) for side in ('width', 'height')
-    )
+    size = {s: tree.findtext(f'size/{s}') for s in ('width', 'height')}
+    width, height = map(_number, size.values())
     found = [
         Problem(
             ERROR,
@@ -76,9 +75,8 @@ def _check_file(path, classes, objects):
             path,
             f'{side}={text!r}: a whole number of pixels',
         )
-        for side in ('width', 'height')
-        if (text := tree.findtext(f'size/{side}')) is not None
-        and not text.strip().isdigit()
+        for side, text in size.items()
+        if text is not None and not text.strip().isdigit()
     ]
     for number, thing in enumerate(tree.findall('object'), 1):
         where = f'{path} object {number}'

@@ -140,8 +140,9 @@ def check(config: Config, args) -> None:
     if args.launcher == 'pytorch' and get_device() == 'cpu':
         check_cpu_launch(config)
     check_silent(config, args)
+    testing = hasattr(args, 'checkpoint')  # test.py; else train.py
     splits: tuple[str, ...]
-    if hasattr(args, 'checkpoint'):  # test.py
+    if testing:
         checkpoint, splits = args.checkpoint, ('test',)
     else:
         named = isinstance(args.resume, str)  # mmseg's --resume is a flag
@@ -151,24 +152,25 @@ def check(config: Config, args) -> None:
             splits += ('val',)
     if checkpoint and checkpoint != 'auto':  # 'auto': upstream finds it
         check_checkpoint(checkpoint)
-    if checkpoint and checkpoint != 'auto' and '://' not in checkpoint:
-        model = (
-            check_heads(config, checkpoint)
-            if hasattr(args, 'checkpoint')
-            else build_model(config)
-        )
-        let_mmengine_unwrap(model.state_dict().keys())
+        if '://' not in checkpoint:
+            model = (
+                check_heads(config, checkpoint)
+                if testing
+                else build_model(config)
+            )
+            let_mmengine_unwrap(model.state_dict().keys())
     for split in splits:
         loader = config.get(f'{split}_dataloader')
         if loader:
             key = f'{split}_dataloader.dataset'
             check_paths(loader.dataset, key, config.default_scope)
             check_truth(config, split)
-    if not hasattr(args, 'checkpoint'):  # train.py
+    work_dir = find_work_dir(config, args)
+    if not testing:
         check_starts(config.get('model'))
-    check_work_dir(find_work_dir(config, args))
-    if not hasattr(args, 'checkpoint'):  # train.py
-        check_owner(find_work_dir(config, args), args.config)
+    check_work_dir(work_dir)
+    if not testing:
+        check_owner(work_dir, args.config)
 
 
 def find_work_dir(config: Config, args) -> str:

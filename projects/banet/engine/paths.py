@@ -58,10 +58,8 @@ def check_starts(part: Any, key: str = 'model') -> None:
 
 
 def _check_leaf(dataset, key, scope):
-    backend = dataset.get('backend_args')
-    if backend == dict(backend='local'):
-        backend = None
-    if backend or not _reads_files(dataset, scope):
+    backend = dataset.get('backend_args') or dict(backend='local')
+    if backend != dict(backend='local') or not _reads_files(dataset, scope):
         return
     root = dataset.get('data_root') or ''
     if '://' in root:

@@ -9,7 +9,6 @@ from pathlib import Path
 from PIL import Image
 
 from ..data.class_lists import ClassListError, find_list, read_list
-from ..data.folders import images_below
 from ..data.images import check_file, IMAGES, ORIENTATION
 from ..data.labels import check_label, Labels
 from ..data.layouts import Ends, find_ends
@@ -55,11 +54,11 @@ def ends_of(
         for file in files_below(images)
         if file.suffix.lower() in IMAGES and not file.name.startswith('.')
     ]
-    refuse(check_junk(read, str(images)), option)
+    refuse(check_junk(read, str(images)), option)  # so that none is left
     assert ends is not None  # or a problem has been refused
     seen, where = Labels(), option.replace('data', 'labels')
     wrong = []
-    files = [f for f in images_below(images) if f.name.endswith(ends.image)]
+    files = [path for path in read if path.endswith(ends.image)]
     check = partial(_check_label_of, folders, ends, len(classes))
     for problems, pixels in each(check, files, 0, where):
         wrong += problems
@@ -75,7 +74,7 @@ def _check_label_of(folders, ends, count, image):
     """Look at the label of an image, of which only the size is read."""
     images, labels = folders
     stem = os.path.relpath(image, images)[: -len(ends.image)]
-    damaged = [p for p in check_file(str(image)) if p.severity == ERROR]
+    damaged = [p for p in check_file(image) if p.severity == ERROR]
     if damaged:
         return damaged, Counter()
     with Image.open(image) as opened:
