@@ -41,9 +41,12 @@ if 'banet.doctor' not in sys.orig_argv:
     )
     from .bridge.residual import ConvNormBridge
     from .checkpoint.convert import load_weights
+    from .data.augment import RandomResizedCropFlip
+    from .data.memory import InMemoryDataset
     from .engine.calibration import CalibrationHook
     from .engine.cpu_amp import CPUAmpOptimWrapper
     from .engine.hooks import BridgeStatsHook, TensorBoardHook
+    from .engine.seeding import EpochSeedHook
     from .utils.errors import CheckpointError
 
 __all__ = [
@@ -70,7 +73,10 @@ __all__ = [
     'CheckpointError',
     'ConvNormBridge',
     'EfficientChannelAttention',
+    'EpochSeedHook',
+    'InMemoryDataset',
     'Predictor',
+    'RandomResizedCropFlip',
     'SqueezeExcitation',
     'TensorBoardHook',
     '__version__',

@@ -1,0 +1,60 @@
+"""A data set in memory gives what the data set itself gives, once read."""
+
+import torch
+from mmengine.registry import DATASETS, init_default_scope
+from runs import ROOT
+
+from banet import InMemoryDataset
+
+FOLDER = dict(
+    type='CustomDataset',
+    data_prefix='train',
+    pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')],
+)
+
+
+def kept(root):
+    init_default_scope('mmpretrain')
+    return DATASETS.build(
+        dict(type='InMemoryDataset', dataset=dict(FOLDER, data_root=str(root)))
+    )
+
+
+def two_classes(folder, count=3):
+    """A copy of some images, so that they can be taken away."""
+    for label in '01':
+        (folder / 'train' / label).mkdir(parents=True)
+        source = ROOT / 'data/nuclei_mini/images/train'
+        for i, file in enumerate(sorted(source.iterdir())[:count]):
+            copy = folder / 'train' / label / f'{i}.png'
+            copy.write_bytes(file.read_bytes())
+    return folder
+
+
+def test_samples_are_those_of_the_data_set(tmp_path):
+    dataset = kept(two_classes(tmp_path))
+    assert isinstance(dataset, InMemoryDataset) and len(dataset) == 6
+    assert dataset.metainfo == dataset.dataset.metainfo
+    for i, expected in enumerate(dataset.dataset):
+        sample = dataset[i]
+        assert sample.keys() == expected.keys()
+        assert torch.equal(sample['inputs'], expected['inputs'])
+        was, now = expected['data_samples'], sample['data_samples']
+        assert now.metainfo == was.metainfo
+        assert torch.equal(now.gt_label, was.gt_label)
+
+
+def test_images_are_read_once(tmp_path):
+    dataset = kept(two_classes(tmp_path))
+    first = dataset[0]['inputs']
+    for file in tmp_path.glob('train/*/*.png'):
+        file.unlink()
+    assert torch.equal(dataset[0]['inputs'], first)
+    assert len([dataset[i] for i in range(6)]) == 6
+
+
+def test_what_is_written_into_a_sample_is_gone_the_next_time(tmp_path):
+    """Mixed labels of one epoch would be mixed again in the next."""
+    dataset = kept(two_classes(tmp_path))
+    dataset[0]['data_samples'].set_gt_score(torch.tensor([0.5, 0.5]))
+    assert 'gt_score' not in dataset[0]['data_samples']
