@@ -2,7 +2,7 @@
 # small images are read once and kept; crops, flips and mixtures are made on
 # the device, batch by batch. CutMix keeps the training loss above that of
 # validation to the end.
-_base_ = 'resnet18-quarter_tiny-imagenet60.py'
+_base_ = 'tiny-imagenet60.py'
 
 model = dict(
     backbone=dict(base_channels=64, stem_channels=64),
