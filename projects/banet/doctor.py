@@ -13,6 +13,7 @@ from importlib.metadata import distributions
 from importlib.util import find_spec
 
 from .utils.compat import (
+    multimodal_fault,
     NAMESAKE,
     numbers,
     ORIGINALS,
@@ -20,6 +21,7 @@ from .utils.compat import (
     PYTHONS,
     REQUIREMENTS,
     SEPARATE,
+    TRANSFORMERS,
 )
 
 # module -> distributions that provide it: the original, the maintained fork
@@ -170,6 +172,11 @@ def check_pairs(versions: dict) -> list:
             f'setuptools {versions.get("setuptools", "(none)")} has not.'
         )
         found.append(Finding(text, 'pip install "setuptools<81"'))
+    fault = multimodal_fault(
+        versions.get('transformers'), versions.get('pycocotools')
+    )
+    if fault:
+        found.append(Finding(fault, TRANSFORMERS))
     for needed in ('ftfy', 'regex'):
         if 'mmsegmentation' in versions and needed not in versions:
             text = f'mmseg needs {needed}, which it does not ask for.'

@@ -77,7 +77,17 @@ def without(packages, *names):
 
 
 NMS = "raise RuntimeError('operator torchvision::nms does not exist')"
+TRANSFORMERS = {
+    'transformers': ('transformers', '5.24.0'),
+    'pycocotools': ('pycocotools', '2.0.11'),
+}
 FAULTS = {
+    'transformers too new': (
+        {**FORK, **TRANSFORMERS},
+        {},
+        'mmpretrain cannot be imported beside transformers 5.24.0',
+        'pip install "transformers<5"',
+    ),
     'no torch': (
         without(FORK, 'torch'),
         {},

@@ -116,12 +116,29 @@ def test_empty_folder_of_a_packages_name_is_not_the_package(
     assert sys.modules.pop('mmnothing').__path__
 
 
-def test_another_project_of_that_name_is_named(tmp_path):
-    info = tmp_path / 'banet-0.6.5.dist-info'
+def seem_installed(folder, name, version):
+    info = folder / f'{name}-{version}.dist-info'
     info.mkdir()
     (info / 'METADATA').write_text(
-        'Metadata-Version: 2.1\nName: banet\nVersion: 0.6.5\n'
+        f'Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n'
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('version,fits', [('5.24.0', False), ('4.20', True)])
+def test_transformers_that_mmpretrain_cannot_take_are_named(
+    version, fits, tmp_path
+):
+    seem_installed(tmp_path, 'transformers', version)
+    result = python('import banet', tmp_path, PYTHONPATH=str(tmp_path))
+    assert (result.returncode == 0) == fits, result.stderr
+    named = f'mmpretrain cannot be imported beside transformers {version}'
+    assert (named in result.stderr) != fits
+    assert ('pip install "transformers<5"' in result.stderr) != fits
+
+
+def test_another_project_of_that_name_is_named(tmp_path):
+    seem_installed(tmp_path, 'banet', '0.6.5')
     result = python('import banet', tmp_path, PYTHONPATH=str(tmp_path))
     assert result.returncode == 1
     assert "ImportError: the distribution 'banet' is anoth" in result.stderr

@@ -8,6 +8,7 @@ this check names what is missing or does not fit, and the line that mends it.
 import re
 from importlib import import_module
 from importlib.metadata import distribution, PackageNotFoundError
+from typing import Optional
 
 from .errors import BanetError
 
@@ -71,13 +72,38 @@ NAMESAKE = (
 SEPARATE = 'pip uninstall -y banet banet-openmmlab'
 
 
+def distribution_version(name: str) -> Optional[str]:
+    """Version of an installed distribution, of which nothing is imported."""
+    try:
+        return distribution(name).version
+    except PackageNotFoundError:
+        return None
+
+
 def has_namesake() -> bool:
     """Whether PyPI's ``banet``, another project, is installed."""
-    try:
-        distribution('banet')
-    except PackageNotFoundError:
-        return False
-    return True
+    return distribution_version('banet') is not None
+
+
+# mmpretrain's multimodal models, imported with all others as soon as these
+# two are there, are made for transformers 4.
+TRANSFORMERS = 'pip install "transformers<5"'
+
+
+def multimodal_fault(
+    transformers: Optional[str], pycocotools: Optional[str]
+) -> str:
+    """Why these versions, if there, keep mmpretrain from being imported.
+
+    Returns:
+        str: Empty if they do not.
+    """
+    if not (transformers and pycocotools and numbers(transformers) >= (5,)):
+        return ''
+    return (
+        f'mmpretrain cannot be imported beside transformers {transformers}: '
+        'its multimodal models are made for transformers 4.'
+    )
 
 
 def check_environment():
@@ -109,6 +135,12 @@ def check_environment():
             raise ImportError(f'{name} is not installed. {remedy}')
         if not numbers(minimum) <= numbers(found) < numbers(limit):
             raise ImportError(f'{name} {found} does not fit. {remedy}')
+    fault = multimodal_fault(
+        distribution_version('transformers'),
+        distribution_version('pycocotools'),
+    )
+    if fault:
+        raise ImportError(f'{fault}\n    {TRANSFORMERS}')
 
 
 def need(module: str, package: str):
