@@ -66,9 +66,12 @@ def suite(args):
         check_writable(args.out)
     more = ['--repeats', str(args.repeats)]
     more += ['--threads', str(args.threads)] if args.threads else []
-    found = run_suite(args.suite, options(), more, measured)
-    if args.out:
-        write_json(found, args.out)
+
+    def keep(found):
+        if args.out:
+            write_json(found, args.out)
+
+    run_suite(args.suite, options(), more, measured, keep)
 
 
 def measured(args):

@@ -50,7 +50,7 @@ def measured(args):
 
 
 def test_goals_are_held_against_what_was_measured(capsys):
-    found = run_suite('cpu', PARSER(), [], measured)
+    found = run_suite('cpu', PARSER(), [], measured, len)
     text = goal_table(found)
     assert text in capsys.readouterr().out
     rows = [line for line in text.splitlines() if 'training step |' in line]
@@ -61,3 +61,12 @@ def test_goals_are_held_against_what_was_measured(capsys):
     (problem,) = [case for case in found if 'problem' in case]
     assert problem['problem'] == 'RuntimeError: not installed'
     assert '| inference, OpenVINO | | | | RuntimeError: not' in text
+
+
+def test_what_was_measured_is_kept_after_each_case():
+    """A case that never ends takes nothing of the others with it."""
+    kept = []
+    found = run_suite(
+        'cpu', PARSER(), [], measured, lambda all: kept.append(len(all))
+    )
+    assert kept == list(range(1, len(found) + 1))

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from mmengine.registry import init_default_scope, MODELS
+import torch
+from mmengine.registry import init_default_scope, MODELS, PARAM_SCHEDULERS
 from runs import ROOT
 
 from banet.bridge.block import bridges
@@ -130,6 +131,30 @@ def test_folder_without_the_plans_data_is_named(tmp_path):
     plan = written_plan(tmp_path, GOOD + "data = 'mine'\n")
     with pytest.raises(PlanError, match='holds no folder mine: unpack it'):
         read_plan(plan, tmp_path)
+
+
+@pytest.mark.parametrize('path', PLANS, ids=[path.stem for path in PLANS])
+def test_the_schedule_ends_where_the_training_ends(path, data):
+    """Built as the Runner does it: a wrong key would be found hours later."""
+    plan = read_plan(path, data)
+    config = plan.config(plan.baseline, 0)
+    init_default_scope(config.default_scope)
+    length = config.train_cfg.get('max_epochs') or config.train_cfg.max_iters
+    weight = torch.nn.Parameter(torch.zeros(1))
+    schedulers = config.param_scheduler
+    for options in [schedulers] if hasattr(schedulers, 'type') else schedulers:
+        options = {k: v for k, v in options.items() if k != '_scope_'}
+        kind = PARAM_SCHEDULERS.get(options.pop('type'))
+        assert options['total_steps'] == length
+        epoch = options.pop('convert_to_iter_based', False) * 7
+        optimizer = torch.optim.SGD([weight], lr=0.1)
+        if epoch:
+            scheduler = kind.build_iter_from_epoch(
+                optimizer=optimizer, epoch_length=epoch, **options
+            )
+            assert scheduler.total_steps == 7 * length
+        else:
+            assert kind(optimizer, **options).total_steps == length
 
 
 def test_runs_of_a_seed_see_the_same_images(data):

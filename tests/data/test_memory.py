@@ -1,7 +1,9 @@
 """A data set in memory gives what the data set itself gives, once read."""
 
+import pytest
 import torch
 from mmengine.registry import DATASETS, init_default_scope
+from mmengine.runner import Runner
 from runs import ROOT
 
 from banet import InMemoryDataset
@@ -13,11 +15,16 @@ FOLDER = dict(
 )
 
 
+def config(root, *transforms):
+    load, pack = FOLDER['pipeline']
+    pipeline = [load, *transforms, pack]
+    inner = dict(FOLDER, data_root=str(root), pipeline=pipeline)
+    return dict(type='InMemoryDataset', dataset=inner)
+
+
 def kept(root):
     init_default_scope('mmpretrain')
-    return DATASETS.build(
-        dict(type='InMemoryDataset', dataset=dict(FOLDER, data_root=str(root)))
-    )
+    return DATASETS.build(config(root))
 
 
 def two_classes(folder, count=3):
@@ -51,6 +58,32 @@ def test_images_are_read_once(tmp_path):
         file.unlink()
     assert torch.equal(dataset[0]['inputs'], first)
     assert len([dataset[i] for i in range(6)]) == 6
+
+
+@pytest.mark.parametrize(
+    'transform',
+    [
+        dict(type='RandomFlip', prob=0.5),
+        dict(type='RandomCrop', crop_size=16),
+        dict(type='RandomResize', scale=(64, 64), ratio_range=(0.5, 2)),
+    ],
+    ids=lambda transform: transform['type'],
+)
+def test_random_transforms_are_refused_when_the_loader_is_built(
+    transform, tmp_path
+):
+    """Each image would keep its first crop through the whole training."""
+    init_default_scope('mmpretrain')
+    dataset = config(two_classes(tmp_path), transform)
+    with pytest.raises(ValueError, match='its pipeline is random'):
+        Runner.build_dataloader(
+            dict(
+                batch_size=2,
+                dataset=dataset,
+                sampler=dict(type='DefaultSampler', shuffle=True),
+            ),
+            seed=0,
+        )
 
 
 def test_what_is_written_into_a_sample_is_gone_the_next_time(tmp_path):

@@ -25,7 +25,6 @@ epochs = 8
 train_cfg = dict(max_epochs=epochs, val_interval=epochs)
 param_scheduler = [
     dict(
-        _delete_=True,
         type='OneCycleLR',
         eta_max=1e-3,
         total_steps=epochs,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from ..utils.files import put_whole
 from .networks import BenchmarkError
 
 # Okabe and Ito's colours, which colour-blind people can tell apart.
@@ -80,8 +81,8 @@ def check_writable(path: str) -> None:
 
 
 def write_json(results: dict | list, path: str) -> None:
-    """Write the results."""
-    Path(path).write_text(json.dumps(results, indent=1) + '\n')
+    """Write the results, whole or not at all."""
+    put_whole((json.dumps(results, indent=1) + '\n').encode(), Path(path))
 
 
 def plot(results: dict, path: str) -> None:

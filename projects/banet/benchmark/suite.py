@@ -152,11 +152,23 @@ def commands(name: str, more: list[str]) -> Iterator[tuple[Case, list[str]]]:
 
 
 def run_suite(
-    name: str, parser: ArgumentParser, more: list[str], compare: Callable
+    name: str,
+    parser: ArgumentParser,
+    more: list[str],
+    compare: Callable,
+    keep: Callable[[list[dict]], None],
 ) -> list[dict]:
     """Run a suite, printing each table as soon as it is there.
 
     A case whose memory or packages are missing says so and is left out.
+
+    Args:
+        name (str): One of :data:`SUITES`.
+        parser (ArgumentParser): Of a case's command line.
+        more (list[str]): Options of all cases.
+        compare (Callable): Runs a case: options to results.
+        keep (Callable): Is given what there is after each case, for a suite
+            takes long and may be cut off.
 
     Returns:
         list: Results of :func:`banet.benchmark.run` with ``title``,
@@ -174,6 +186,7 @@ def run_suite(
             found.append(
                 dict(title=case.title, command=command, problem=problem)
             )
+            keep(found)
             continue
         print(table(results), flush=True)
         found.append(
@@ -184,6 +197,7 @@ def run_suite(
                 goals=list(_against(case, results)),
             )
         )
+        keep(found)
     print(f'\n{goal_table(found)}')
     return found
 

@@ -2,20 +2,22 @@
 
 from typing import Any
 
+import torch
 from mmengine.registry import DATASETS
 from torch.utils.data import Dataset
+
+LOOKS = 8  # at one sample, to see whether its pipeline is random
 
 
 @DATASETS.register_module()
 class InMemoryDataset(Dataset):
-    """Samples of a data set, made once, at the first look, and kept.
+    """Samples of a data set, made once, before the training, and kept.
 
     For small images, whose reading takes longer than a training step:
-    ``dataset=dict(type='InMemoryDataset', dataset=dict(...))``. Each sample
-    is what the inner pipeline made of it the first time, so random
+    ``dataset=dict(type='InMemoryDataset', dataset=dict(...))``. Random
     transforms belong elsewhere, such as into a batch augmentation
-    (:class:`banet.RandomResizedCropFlip`). With ``num_workers=0`` there is
-    one copy per process, with workers one per worker.
+    (:class:`banet.RandomResizedCropFlip`). Worker processes share the memory
+    of the one that started them.
 
     Args:
         dataset (dict): Config of the data set. Its samples are dicts of
@@ -28,15 +30,30 @@ class InMemoryDataset(Dataset):
         self._samples: list[dict[str, Any]] = []
 
     def full_init(self) -> None:
-        """Read the annotations, as mmengine asks its data sets to do."""
+        """Make all samples; mmengine calls it when it builds the loader.
+
+        Raises:
+            ValueError: The pipeline is random.
+        """
+        if self._samples:
+            return
         self.dataset.full_init()
+        first = self.dataset[0]['inputs']
+        for _ in range(LOOKS):
+            if not torch.equal(first, self.dataset[0]['inputs']):
+                raise ValueError(
+                    'InMemoryDataset makes each sample once, and its pipeline '
+                    'is random: the first image came out in two ways. Move '
+                    'the random transforms into train_cfg.augments, such as '
+                    'RandomResizedCropFlip, or leave InMemoryDataset out.'
+                )
+        self._samples = [self.dataset[i] for i in range(len(self.dataset))]
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        if not self._samples:
-            self._samples = [self.dataset[i] for i in range(len(self))]
+        self.full_init()
         sample = self._samples[index]
         # Data preprocessors write into the data sample that they are given.
         return dict(sample, data_samples=sample['data_samples'].new())
