@@ -7,6 +7,7 @@ from mmengine.runner import Runner
 from runs import ROOT
 
 from banet import InMemoryDataset
+from banet.data.memory import RandomPipelineError
 
 FOLDER = dict(
     type='CustomDataset',
@@ -75,7 +76,7 @@ def test_random_transforms_are_refused_when_the_loader_is_built(
     """Each image would keep its first crop through the whole training."""
     init_default_scope('mmpretrain')
     dataset = config(two_classes(tmp_path), transform)
-    with pytest.raises(ValueError, match='its pipeline is random'):
+    with pytest.raises(RandomPipelineError, match='pipeline is random'):
         Runner.build_dataloader(
             dict(
                 batch_size=2,

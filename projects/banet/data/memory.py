@@ -6,7 +6,13 @@ import torch
 from mmengine.registry import DATASETS
 from torch.utils.data import Dataset
 
+from ..utils.errors import BanetError
+
 LOOKS = 8  # at one sample, to see whether its pipeline is random
+
+
+class RandomPipelineError(BanetError):
+    """Samples that would have to change from epoch to epoch."""
 
 
 @DATASETS.register_module()
@@ -33,7 +39,7 @@ class InMemoryDataset(Dataset):
         """Make all samples; mmengine calls it when it builds the loader.
 
         Raises:
-            ValueError: The pipeline is random.
+            RandomPipelineError: The pipeline is random.
         """
         if self._samples:
             return
@@ -41,7 +47,7 @@ class InMemoryDataset(Dataset):
         first = self.dataset[0]['inputs']
         for _ in range(LOOKS):
             if not torch.equal(first, self.dataset[0]['inputs']):
-                raise ValueError(
+                raise RandomPipelineError(
                     'InMemoryDataset makes each sample once, and its pipeline '
                     'is random: the first image came out in two ways. Move '
                     'the random transforms into train_cfg.augments, such as '
