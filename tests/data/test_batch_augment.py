@@ -54,6 +54,27 @@ def test_every_image_has_a_crop_of_its_own_within_the_ranges():
     assert len(boxes) == len(out)
 
 
+def test_a_crop_wider_than_the_image_is_cut_to_it():
+    out, _ = augment(images(8, 8), area=(1, 1), aspect=(4, 4), flip=0)
+    x, y = out.unbind(1)
+    torch.testing.assert_close(x, images(8, 8)[:, 0])
+    # Half as high as the image: 1 / sqrt(4).
+    torch.testing.assert_close(
+        y[:, 4] - y[:, 3], torch.full_like(y[:, 0], 0.5)
+    )
+
+
+def test_crops_come_from_everywhere():
+    torch.manual_seed(0)
+    crop = RandomResizedCropFlip(area=(0.25, 0.25), aspect=(1, 1), flip=0)
+    drawn = torch.cat([crop(images(40, 40), SCORES)[0] for _ in range(40)])
+    left, top = drawn[:, :, 0, 0].T  # from 0 to 20 pixels
+    for start in left, top:
+        assert start.min() < 1 and start.max() > 19
+        assert 9 < start.mean() < 11
+    assert torch.corrcoef(torch.stack([left, top]))[0, 1].abs() < 0.2
+
+
 def test_a_crop_is_that_part_of_the_image_resized():
     """Against cutting and resizing by whole pixels."""
     inputs = torch.rand(6, 3, 64, 64, dtype=torch.float64)
