@@ -89,6 +89,21 @@ def test_recipes_id_changes_with_the_recipe_and_not_with_a_network(tmp_path):
     assert recipe_id(other) != first
 
 
+def test_a_recipes_own_variables_are_no_part_of_it(tmp_path):
+    """So that it can be tidied up without losing its rows."""
+
+    def recipe_id(lines):
+        recipe = tmp_path / 'recipe.py'
+        demo = ROOT / 'configs/demo/ba-resnet18_digits.py'
+        recipe.write_text(f'_base_ = {str(demo)!r}\n{lines}')
+        text = GOOD.replace(RECIPE, f'recipe = {str(recipe)!r}\n')
+        return read_plan(written_plan(tmp_path, text), None).recipe_id()
+
+    first = recipe_id('')
+    assert recipe_id('width = 32\n') == first
+    assert recipe_id('train_cfg = dict(max_epochs=7)\n') != first
+
+
 def test_data_moves_without_another_recipe(tmp_path):
     ids = set()
     for name in ('here', 'there'):

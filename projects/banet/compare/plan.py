@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import inspect
 import json
 import os
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Optional
 
 from mmengine.config import Config
+from mmengine.runner import Runner
 
 from ..apis.config import ConfigError, load_config
 from ..data.sets import leaves
@@ -18,6 +20,7 @@ from ..data.sets import leaves
 KEYS = 'recipe', 'networks', 'seeds', 'baseline', 'metrics', 'data', 'start'
 SPLITS = 'train', 'val', 'test'
 METRIC = 'key', 'label', 'factor'
+RUNNER = inspect.signature(Runner).parameters
 
 
 class PlanError(ConfigError):
@@ -89,10 +92,14 @@ class Plan:
         return config
 
     def recipe_id(self) -> str:
-        """Changes with anything that all networks have in common."""
-        plain = json.dumps(
-            self._common.to_dict(), sort_keys=True, default=repr
-        )
+        """Changes with anything that all networks have in common.
+
+        Not with a recipe's own variables, such as a width: what they are
+        used for is in what the Runner gets.
+        """
+        config = self._common.to_dict()
+        used = {key: config[key] for key in config if key in RUNNER}
+        plain = json.dumps(used, sort_keys=True, default=repr)
         start = repr(self.start)
         # Where the images lie is no part of how they are trained on.
         root = str(self.data) if self.data else ''
