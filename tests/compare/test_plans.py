@@ -161,11 +161,10 @@ def test_the_schedule_ends_where_the_training_ends(path, data):
         options = {k: v for k, v in options.items() if k != '_scope_'}
         kind = PARAM_SCHEDULERS.get(options.pop('type'))
         assert options['total_steps'] == length
-        epoch = options.pop('convert_to_iter_based', False) * 7
         optimizer = torch.optim.SGD([weight], lr=0.1)
-        if epoch:
+        if options.pop('convert_to_iter_based', False):
             scheduler = kind.build_iter_from_epoch(
-                optimizer=optimizer, epoch_length=epoch, **options
+                optimizer=optimizer, epoch_length=7, **options
             )
             assert scheduler.total_steps == 7 * length
         else:

@@ -8,11 +8,11 @@ from banet import RandomResizedCropFlip
 SCORES = torch.eye(6)
 
 
-def images(height, width, dtype=torch.float64):
+def images(height, width):
     """Planes: a value tells where in the image it was taken."""
     y, x = torch.meshgrid(
-        torch.arange(height, dtype=dtype),
-        torch.arange(width, dtype=dtype),
+        torch.arange(height, dtype=torch.float64),
+        torch.arange(width, dtype=torch.float64),
         indexing='ij',
     )
     return torch.stack([x, y]).expand(6, 2, height, width).contiguous()

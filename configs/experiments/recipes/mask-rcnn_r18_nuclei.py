@@ -9,12 +9,5 @@ model = dict(
 train_dataloader = dict(batch_size=4)
 epochs = 12
 train_cfg = dict(max_epochs=epochs, val_interval=epochs)
-param_scheduler = [
-    dict(
-        type='OneCycleLR',
-        eta_max=1e-3,
-        total_steps=epochs,
-        by_epoch=True,
-        convert_to_iter_based=True,
-    )
-]
+param_scheduler = _base_.param_scheduler
+param_scheduler[0].update(total_steps=epochs)

@@ -178,25 +178,18 @@ def run_suite(
     for case, words in commands(name, more):
         command = 'python tools/benchmark.py ' + shlex.join(words)
         print(f'\n### {case.title}\n\n```bash\n{command}\n```\n', flush=True)
+        case_found: dict[str, Any] = dict(title=case.title, command=command)
         try:
             results = compare(parser.parse_args(words))
         except Exception as error:  # out of memory, no compiler, no package
             problem = f'{type(error).__name__}: {error}'.splitlines()[0]
             print(f'not measured: {problem}', flush=True)
-            found.append(
-                dict(title=case.title, command=command, problem=problem)
-            )
-            keep(found)
-            continue
-        print(table(results), flush=True)
-        found.append(
-            dict(
-                results,
-                title=case.title,
-                command=command,
-                goals=list(_against(case, results)),
-            )
-        )
+            case_found.update(problem=problem)
+        else:
+            print(table(results), flush=True)
+            goals = list(_against(case, results))
+            case_found.update(results, goals=goals)
+        found.append(case_found)
         keep(found)
     print(f'\n{goal_table(found)}')
     return found

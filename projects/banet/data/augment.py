@@ -15,9 +15,9 @@ class RandomResizedCropFlip:
     """Crop every image at random, resize it to its former size, flip it.
 
     What mmpretrain's ``RandomResizedCrop`` and ``RandomFlip`` do image by
-    image in the loader, for all images of a batch at once: one bilinear
-    sampling, on a GPU less than a tenth of a millisecond. Put it into
-    ``train_cfg.augments`` or ``data_preprocessor.batch_augments``.
+    image in the loader, for all images of a batch at once, by one
+    bilinear sampling. Put it into ``train_cfg.augments`` or
+    ``data_preprocessor.batch_augments``.
 
     Args:
         area (Sequence[float]): Smallest and largest share of the image that
