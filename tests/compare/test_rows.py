@@ -1,11 +1,14 @@
 """Rows are kept whole, and two of different kinds are never averaged."""
 
+import multiprocessing
+import subprocess
 from pathlib import Path
 
 import pytest
 from comparisons import PLAN, row
 
 from banet.compare.rows import (
+    add_row,
     check_alike,
     commit,
     data_id,
@@ -83,3 +86,64 @@ def test_data_is_known_by_names_and_sizes(tmp_path):
 def test_versions_and_commit_say_what_ran(tmp_path):
     assert 'torch 2.' in versions() and 'mmpretrain 1.' in versions()
     assert commit(tmp_path) == ''
+
+
+def test_commit_is_marked_by_changed_code_alone(tmp_path):
+    def git(*args):
+        who = '-c', 'user.name=a', '-c', 'user.email=a@b.c'
+        subprocess.run(['git', '-C', tmp_path, *who, *args], check=True)
+
+    package = tmp_path / 'projects/banet'
+    recipe, rows = tmp_path / 'configs/a.py', tmp_path / 'results/a.csv'
+    for file in (package / 'a.py', recipe, rows):
+        file.parent.mkdir(parents=True)
+        file.write_text('1')
+    git('init', '--quiet')
+    git('add', '.')
+    git('commit', '--quiet', '--message', 'a')
+    clean = commit(package)
+    assert len(clean) == 10
+    rows.write_text('2')
+    assert commit(package) == clean
+    recipe.write_text('2')
+    assert commit(package) == clean + '+'
+    # Installed into an environment within somebody's repository.
+    (tmp_path / '.gitignore').write_text('.venv')
+    installed = tmp_path / '.venv/lib/python/banet'
+    installed.mkdir(parents=True)
+    (installed / 'a.py').write_text('1')
+    assert commit(installed) == ''
+
+
+def test_rows_of_processes_at_the_same_time_are_all_kept(tmp_path):
+    path = tmp_path / 'results' / 'mine.csv'
+
+    def add(network):
+        for seed in range(40):
+            add_row(path, PLAN, row(network, seed))
+
+    fork = multiprocessing.get_context('fork')
+    processes = [
+        fork.Process(target=add, args=(network,)) for network in PLAN.networks
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    assert len(read_rows(path, PLAN)) == 80
+
+
+def test_run_that_two_sessions_found_finished_is_one_row(tmp_path):
+    path = tmp_path / 'mine.csv'
+    add_row(path, PLAN, row(top1=50.0))
+    rows = add_row(path, PLAN, row(top1=60.0))
+    assert rows == read_rows(path, PLAN) == [row(top1=50.0)]
+
+
+def test_two_rows_of_one_run_are_refused(tmp_path):
+    """As when the files of two machines were put together."""
+    path = tmp_path / 'mine.csv'
+    write_rows(path, PLAN, [row(), row('bav2'), row()])
+    with pytest.raises(RowsError, match='plain of seed 0 has more than one'):
+        read_rows(path, PLAN)

@@ -56,19 +56,30 @@ def rows_of(plan):
         return list(csv.DictReader(file))
 
 
-def test_killed_comparison_goes_on_and_finished_runs_are_not_repeated(plan):
-    """SIGKILL to the tool and its training in the midst of the first run."""
+def stop(plan, sign, checkpoint):
+    """Send a signal to the tool and its training, as a terminal does."""
     process = subprocess.Popen(
         [sys.executable, ROOT / 'tools/compare.py', *arguments(plan)],
         start_new_session=True,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
-    first = plan.parent / 'runs/mine/plain-0'
-    while not (first / 'epoch_1.pth').exists():
+    while not checkpoint.exists():
         assert process.poll() is None
         time.sleep(0.2)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    os.killpg(process.pid, sign)
+    return process.communicate()[1], process.returncode
+
+
+def test_stopped_comparison_goes_on_and_finished_runs_are_not_repeated(plan):
+    """Killed and interrupted in the midst of the first run."""
+    first = plan.parent / 'runs/mine/plain-0'
+    stop(plan, signal.SIGKILL, first / 'epoch_1.pth')
+    text, code = stop(plan, signal.SIGINT, first / 'epoch_2.pth')
+    assert code == 130
+    assert text.endswith('compare.py: interrupted\n')
+    assert 'Traceback' not in text
+    assert not (first.parent / 'se-0').exists()
     assert not (plan.parent / 'results').exists()
     result = compare(plan)
     assert result.returncode == 0, result.stderr

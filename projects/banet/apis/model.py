@@ -16,6 +16,7 @@ from ..backbones.loading import LoadingMixin
 from ..checkpoint.files import plain, read
 from ..checkpoint.weights import unwrap, within, without_prefixes
 from ..utils.errors import CheckpointError
+from ..utils.logs import only_warnings
 from ..utils.text import shorten
 from .config import ConfigError
 
@@ -44,7 +45,8 @@ def build_model(config: Config) -> nn.Module:
             'data_preprocessor',
             dict(type='ClsDataPreprocessor', **config.data_preprocessor),
         )
-    model = MODELS.build(cfg)
+    with only_warnings():  # who trains it is told by the Runner
+        model = MODELS.build(cfg)
     return model if torch.cuda.is_available() else revert_sync_batchnorm(model)
 
 

@@ -1,13 +1,11 @@
 """What there is: the shipped configs, and bare backbones."""
 
-import logging
 from difflib import get_close_matches
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Optional, Union
 
 from mmengine.fileio import load as load_yaml
-from mmengine.logging import MMLogger
 from mmengine.registry import MODELS
 from torch import nn
 
@@ -22,6 +20,7 @@ from ..backbones import (
 )
 from ..checkpoint.convert import load_weights
 from ..utils.errors import BanetError
+from ..utils.logs import only_warnings
 
 # Short name -> the tasks of the ecosystem's metafiles.
 TASKS = dict(
@@ -150,13 +149,8 @@ def features(
     if issubclass(kind, BAConvNeXt):
         kwargs.setdefault('gap_before_final_norm', False)  # maps, not vectors
     model = kind(**kwargs)
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel(logging.WARNING)  # mmengine logs every tensor
-    try:
+    with only_warnings():  # mmengine logs every tensor
         model.init_weights()
-    finally:
-        logger.setLevel(level)
     if weights is not None:
         load_weights(model, weights)
     return model

@@ -12,6 +12,7 @@ from ..doctor import installed, PROVIDERS
 from ..utils.compat import PIP
 from ..utils.errors import BanetError
 from ..utils.files import put_whole
+from ..utils.lock import hold
 from .plan import Plan
 
 FIELDS = (
@@ -56,7 +57,7 @@ def read_rows(path: Path, plan: Plan) -> list[Row]:
 
     Raises:
         RowsError: The file is of another plan or another list of metrics, or
-            two of its rows are of different kinds.
+            two of its rows are of one run or of different kinds.
     """
     if not path.exists():
         return []
@@ -86,6 +87,13 @@ def read_rows(path: Path, plan: Plan) -> list[Row]:
                 f'{plan.network_id(row["network"])}. Give what is new another '
                 'name, or move the file away.'
             )
+    runs = [run_of(row) for row in rows]
+    for network, seed in runs:
+        if runs.count((network, seed)) > 1:
+            raise RowsError(
+                f'{path}: {network} of seed {seed} has more than one row, and '
+                'would count as several seeds. Keep one of them.'
+            )
     check_alike(rows, path)
     return rows
 
@@ -107,6 +115,11 @@ def check_alike(rows: Sequence[Row], path: Path) -> None:
             )
 
 
+def run_of(row: Row) -> tuple[str, str]:
+    """Network and seed."""
+    return row['network'], row['seed']
+
+
 def write_rows(path: Path, plan: Plan, rows: Sequence[Row]) -> None:
     """Write all rows: whole, or not at all."""
     with io.StringIO(newline='') as buffer:
@@ -115,6 +128,25 @@ def write_rows(path: Path, plan: Plan, rows: Sequence[Row]) -> None:
         writer.writerows(rows)
         path.parent.mkdir(parents=True, exist_ok=True)
         put_whole(buffer.getvalue().encode(), path)
+
+
+def add_row(path: Path, plan: Plan, row: Row) -> list[Row]:
+    """Add a row to those that other processes may have written meanwhile.
+
+    A run that has a row keeps it.
+
+    Returns:
+        list: All rows.
+
+    Raises:
+        RowsError: See :func:`read_rows`.
+    """
+    with hold(path.parent):
+        rows = read_rows(path, plan)
+        if run_of(row) not in map(run_of, rows):
+            rows.append(row)
+            write_rows(path, plan, rows)
+    return rows
 
 
 def value(row: Row, name: str) -> float:
@@ -129,19 +161,26 @@ def versions() -> str:
     return ', '.join(f'{n} {found[n]}' for n in names if n in found)
 
 
-def commit(folder: Path) -> str:
-    """The commit of the code, marked with + if files differ from it.
+def commit(package: Path) -> str:
+    """The commit of the code, marked with + if the code differs from it.
 
-    Empty if ``folder`` is in no git repository.
+    Files that have changed elsewhere, such as the rows of finished runs, do
+    not count. Empty if git does not know the code, as in an installed package.
+
+    Args:
+        package (Path): The package's folder, two below configs and tools.
     """
 
     def git(*args):
         return run(
-            ['git', '-C', str(folder), *args], capture_output=True, text=True
+            ['git', '-C', str(package), *args], capture_output=True, text=True
         ).stdout.strip()
 
     try:
-        changed = git('status', '--porcelain', '--untracked-files=no')
+        if not git('ls-files', '.'):
+            return ''
+        code = '.', '../../configs', '../../tools'
+        changed = git('status', '--porcelain', '--untracked-files=no', *code)
         return git('rev-parse', '--short=10', 'HEAD') + (
             '+' if changed else ''
         )

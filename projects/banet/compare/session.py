@@ -2,9 +2,9 @@
 
 import shlex
 import sys
-import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
@@ -22,13 +22,14 @@ from ..utils.files import put_whole
 from ..utils.outfolder import OutFolder
 from .plan import Plan
 from .rows import (
+    add_row,
     check_alike,
     commit,
     data_id,
     read_rows,
     Row,
+    run_of,
     versions,
-    write_rows,
 )
 from .table import as_markdown, draw
 from .training import Training, TrainingError
@@ -66,9 +67,8 @@ class Session:
             data=data_id(plan.roots()),
             versions=versions(),
             device=device.partition(':')[0],
-            commit=commit(Path(__file__).parent),
+            commit=commit(Path(__file__).parents[1]),
         )
-        self._writing = threading.Lock()
 
     def left(
         self, networks: Sequence[str], seeds: Sequence[int]
@@ -78,7 +78,7 @@ class Session:
         Raises:
             RowsError: Their rows could not be averaged with those there are.
         """
-        done = {(row['network'], row['seed']) for row in self.rows}
+        done = set(map(run_of, self.rows))
         runs = [
             (network, seed)
             for seed in seeds
@@ -119,20 +119,20 @@ class Session:
         )
         with bar, ThreadPoolExecutor(self.jobs) as pool:
             task = bar.add_task(self.plan.name, total=len(runs))
+            if runs:
+                folder = self.work_dir / self.plan.name
+                text = f'{len(runs)} runs to do, logs in {folder}/*/out.log'
+                bar.console.print(text, highlight=False, soft_wrap=True)
             futures = {
                 pool.submit(self._one, training): training
                 for training in trainings
             }
-            pending = set(futures)
-            while pending:
-                done, pending = wait(pending, LOOK)
-                share = sum(
-                    1 if future.done() else training.progress()
-                    for future, training in futures.items()
-                )
-                bar.update(task, completed=share)
-                for future in done:
-                    self._tell(future, futures[future], bar)
+            try:
+                self._watch(futures, bar, task)
+            except KeyboardInterrupt:
+                # Those that train were interrupted, too, by the terminal.
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
         failed = [f.exception() for f in futures if f.exception()]
         if failed:
             raise TrainingError('; '.join(map(str, failed)))
@@ -140,26 +140,37 @@ class Session:
     def _one(self, training):
         training.run()
         row = training.row(self._shared)
-        with self._writing:
-            # Another process may have written meanwhile.
-            self.rows = [*read_rows(self.csv, self.plan), row]
-            write_rows(self.csv, self.plan, self.rows)
+        self.rows = add_row(self.csv, self.plan, row)
         return row
 
-    def _tell(self, future: 'Future[Row]', training, bar):
+    def _watch(self, futures, bar, task):
+        pending = set(futures)
+        while pending:
+            done, pending = wait(pending, LOOK)
+            share = sum(
+                1 if future.done() else training.progress()
+                for future, training in futures.items()
+            )
+            bar.update(task, completed=share)
+            for future in done:
+                left = bar.tasks[task].time_remaining
+                bar.console.print(
+                    f'{futures[future].name}: {self._told(future)}'
+                    # A log file shows no bar.
+                    + (f'; {timedelta(seconds=left)} left' if left else ''),
+                    highlight=False,
+                    soft_wrap=True,
+                )
+
+    def _told(self, future: 'Future[Row]'):
         if future.exception():
-            bar.console.print(f'{training.name}: failed', highlight=False)
-            return
+            return f'failed: {future.exception()}'
         row = future.result()
         values = ', '.join(
             f'{m.label} {m.factor * float(row[f"{m.key} last"]):.2f}'
             for m in self.plan.metrics
         )
-        bar.console.print(
-            f'{training.name}: {row["status"]}, {values}, '
-            f'{row["minutes"]} min',
-            highlight=False,
-        )
+        return f'{row["status"]}, {values}, {row["minutes"]} min'
 
     def show(self) -> list[Path]:
         """Write the table and the picture of all rows there are.

@@ -1,6 +1,5 @@
 """One run of a plan: trained by tools/train.py, resumed, made a row."""
 
-import fcntl
 import json
 import math
 import os
@@ -8,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, ExitStack, suppress
 from pathlib import Path
 from typing import Optional
 
@@ -20,6 +19,7 @@ from ..engine.curves import CurveError, read_run
 from ..engine.workdir import settle_last_checkpoint
 from ..utils.errors import BanetError
 from ..utils.files import put_whole
+from ..utils.lock import hold
 from .plan import Plan, Start
 from .rows import DIVERGED, FINISHED, Row
 
@@ -140,15 +140,15 @@ class Training:
 
     @contextmanager
     def _alone(self) -> Iterator[int]:
-        with open(self.folder / '.lock', 'w') as lock:
+        with ExitStack() as stack:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+                lock = stack.enter_context(hold(self.folder, wait=False))
+            except BlockingIOError as error:
                 raise TrainingError(
                     f'another process trains {self.name} in {self.folder}: '
                     'wait for it, or stop it.'
                 ) from error
-            yield lock.fileno()
+            yield lock
 
     def _environment(self):
         environment = {**os.environ, 'OMP_NUM_THREADS': str(self.threads)}

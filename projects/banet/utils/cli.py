@@ -1,6 +1,7 @@
 """What the command lines in tools/ share."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +34,11 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 def run(main: Callable, parser: argparse.ArgumentParser) -> None:
     """Exit with what ``main(args)`` returns, or with one line on bad input."""
+    name = Path(sys.argv[0]).name
     try:
         sys.exit(main(parser.parse_args()))
     except BanetError as error:
-        sys.exit(f'{Path(sys.argv[0]).name}: {error}')
+        sys.exit(f'{name}: {error}')
+    except KeyboardInterrupt:
+        print(f'{name}: interrupted', file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)  # as a shell reports it
