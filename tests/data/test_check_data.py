@@ -2,6 +2,7 @@
 
 import csv
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from runs import ROOT, tool
 from small_data import CLS, DET, found, SEG, truncate
 
 from banet.data import check_data, CheckError
+from banet.data.walk import each
 
 
 @pytest.mark.parametrize('config', [DET, SEG, CLS])
@@ -90,3 +92,9 @@ def test_tool_names_a_missing_config_in_one_line():
     assert result.returncode == 1
     expected = 'check_data.py: config missing.py does not exist'
     assert result.stderr.startswith(expected)
+
+
+def test_interrupt_is_left_to_the_tool_by_its_workers():
+    """Which ends them; else each would print a traceback of its own."""
+    (handler,) = each(signal.getsignal, [signal.SIGINT], 1, 'train')
+    assert handler is signal.SIG_IGN

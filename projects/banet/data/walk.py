@@ -1,5 +1,6 @@
 """The walk: build a config's data sets, look at every item of each."""
 
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -194,7 +195,9 @@ def each(check, infos: list, workers: int, split: str):
         print(f'{split}: {len(infos)} images', file=sys.stderr)
         bar = ProgressBar(len(infos), file=sys.stderr)
     # Spawned: forking a process that has threads may hang.
-    pool = get_context('spawn').Pool(workers) if workers else None
+    # Ctrl-C is for this process, which ends them.
+    ignore = signal.signal, (signal.SIGINT, signal.SIG_IGN)
+    pool = get_context('spawn').Pool(workers, *ignore) if workers else None
     try:
         walk = pool.imap if pool else map
         for result in walk(check, infos):
