@@ -59,6 +59,24 @@ def digits_checkpoint(digits, tmp_path_factory):
     return Path((work_dir / 'last_checkpoint').read_text())
 
 
+def test_weights_of_another_depth_end_a_training_without_a_traceback(
+    digits, digits_checkpoint, tmp_path
+):
+    """Only the network itself can tell, when the Runner has built it."""
+    config, options = short_run('mmpretrain', digits, 1)
+    result = tool(
+        'train.py',
+        *(config, '--work-dir', tmp_path, *options, 'model.backbone.depth=34'),
+        'model.backbone.init_cfg.type=Pretrained',
+        f'model.backbone.init_cfg.checkpoint={digits_checkpoint}',
+        'model.backbone.init_cfg.prefix=backbone.',
+    )
+    assert result.returncode == 1
+    assert 'Traceback' not in result.stderr
+    told = 'train.py: BAResNet cannot take these weights: they are of another'
+    assert told in result.stderr
+
+
 @pytest.mark.parametrize('scope', ['mmdet', 'mmseg'])
 def test_classifier_becomes_the_backbone_of_the_others_by_one_line(
     scope, digits_checkpoint, tmp_path

@@ -15,12 +15,12 @@ import torch.distributed
 from mmengine.config import Config
 from mmengine.device import get_device
 
-from ..apis.config import CONFIG_SUFFIXES, ConfigError, load_config, SCOPES
+from ..apis.config import CONFIG_SUFFIXES, load_config, SCOPES
 from ..apis.model import build_model
 from ..checkpoint.files import check_file
 from ..checkpoint.weights import let_mmengine_unwrap
 from ..utils.compat import PIP
-from ..utils.errors import CheckpointError
+from ..utils.errors import BanetError, CheckpointError
 from .paths import check_paths, check_starts, check_truth, LaunchError
 from .silent import check_heads, check_silent
 from .workdir import (
@@ -29,7 +29,6 @@ from .workdir import (
     check_work_dir,
     remove_unfinished,
     settle_last_checkpoint,
-    WorkDirError,
     write_whole_files,
 )
 
@@ -44,7 +43,8 @@ RANKS = dict(slurm='SLURM_PROCID', mpi='OMPI_COMM_WORLD_RANK')
 def main(tool: str) -> None:
     """Run ``tool`` ('train.py' or 'test.py') with this process's arguments.
 
-    Exits with one line on bad input, before any dataset is built.
+    Exits with one line on bad input: before any dataset is built, where that
+    can be told from outside.
     """
     if sys.argv[1:] in (['-h'], ['--help']):
         print(HELP.format(tool=tool))
@@ -66,9 +66,9 @@ def main(tool: str) -> None:
             keep_start(config, args)
         if args.launcher == 'pytorch' and get_device() == 'cpu':
             start_gloo(config)
-    except (ConfigError, WorkDirError) as error:
+        upstream['main']()
+    except BanetError as error:  # of a check here, or of our part in the run
         sys.exit(f'{tool}: {error}')
-    upstream['main']()
 
 
 def find_config(argv: list) -> str:
