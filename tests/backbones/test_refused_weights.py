@@ -149,3 +149,11 @@ def test_bare_weights_in_a_whole_model_are_refused_with_the_remedy():
         'a bare backbone, which load_from does not',
     ):
         assert error.match(message)
+
+
+def test_names_of_both_sides_are_shown_where_they_differ_alone():
+    """Weights of another depth have the same names at their beginning."""
+    with pytest.raises(ValueError) as error:
+        bridged().load_state_dict(plain(34).state_dict())
+    assert 'another depth' in str(error.value)
+    assert 'the weights have' not in str(error.value)

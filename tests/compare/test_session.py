@@ -10,6 +10,8 @@ import time
 import pytest
 from runs import make_digits, ROOT, tool
 
+from banet.compare.training import last_message
+
 PLAN = """
 recipe = '{recipe}'
 networks = dict(
@@ -156,3 +158,18 @@ def test_what_cannot_be_asked_for_is_named(options, message, plan):
     result = compare(plan, *options)
     assert result.returncode == 1
     assert message in result.stderr
+
+
+@pytest.mark.parametrize(
+    'log,message',
+    [
+        ('Traceback:\n  File "a"\nKeyError: 1\n', 'KeyError: 1'),
+        (
+            'a\ntrain.py: no such net\n    it has: b\n\n',
+            'train.py: no such net',
+        ),
+        ('', 'nothing was printed'),
+    ],
+)
+def test_message_that_a_run_ended_with_is_its_first_line(log, message):
+    assert last_message(log) == message

@@ -196,7 +196,7 @@ class LoadingMixin(nn.Module):
         problem = find_problem(blocks, own, found, prefix)
         if problem:
             raise WeightsError(
-                f'{type(self).__name__} cannot take these weights: {problem}\n'
+                f'{type(self).__name__} cannot take these weights: {problem}'
                 + where_they_differ(own, state_dict, prefix, blocks)
             )
 

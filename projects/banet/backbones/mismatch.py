@@ -77,14 +77,16 @@ def _holds_all_that_counts(own, found):
 def where_they_differ(
     own: dict, state_dict: dict, prefix: str, blocks: dict
 ) -> str:
-    """Names of both sides, and the remedy, if one is known."""
+    """Names of both sides, and the remedy; nothing, if they begin alike."""
     # A name that tells where a backbone is: the first in its blocks.
     first = next(iter(blocks))
     probe = prefix + next(name for name in own if name.startswith(first))
+    if probe in state_dict:
+        return ''
     return (
-        f'    the model has: {_first_names(own, prefix)}\n'
-        f'    the weights have: {_first_names(state_dict)}'
-        f'{"" if probe in state_dict else _remedy(state_dict, probe)}'
+        f'\n    the model has: {_first_names(own, prefix)}'
+        f'\n    the weights have: {_first_names(state_dict)}'
+        f'{_remedy(state_dict, probe)}'
     )
 
 

@@ -127,10 +127,9 @@ class Training:
                 pass_fds=[lock],  # held as long as the training lives
             ).returncode
         if code and not self._diverged():
-            last = log.read_text(errors='replace').strip().splitlines()
+            last = last_message(log.read_text(errors='replace'))
             raise TrainingError(
-                f'{self.name} ended with {code}: '
-                f'{last[-1] if last else "nothing was printed"} (see {log}). '
+                f'{self.name} ended with {code}: {last} (see {log}). '
                 'Mend it and run the same command: it goes on there.'
             )
         put_whole(
@@ -237,6 +236,12 @@ class Training:
             options=self.plan.network_id(self.network),
             **shared,
         )
+
+
+def last_message(log: str) -> str:
+    """The last line that is not indented: the others are its details."""
+    lines = [line for line in log.splitlines() if line[:1].strip()]
+    return lines[-1] if lines else 'nothing was printed'
 
 
 def default_threads(jobs: int) -> int:
