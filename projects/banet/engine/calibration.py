@@ -1,15 +1,17 @@
 """Statistics for the attention's norms, taken before a training begins."""
 
 from collections import defaultdict
-from itertools import islice
 
 import torch
+from mmengine.dist import broadcast
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import HOOKS
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.data import DataLoader
 
 from ..bridge.block import bridges
+from .seeding import seeded_aside
 
 
 @HOOKS.register_module()
@@ -20,14 +22,16 @@ class CalibrationHook(Hook):
     would stay at mean 0, variance 1, and normalise nothing. Before the first
     iteration, images of the training set pass through the backbone in eval
     mode, and mean and variance of what each norm takes in become its running
-    statistics. A training that is resumed is left alone. Turn it on with
-    ``custom_hooks=[dict(type='CalibrationHook')]``.
+    statistics. The training that follows sees the images and draws the random
+    numbers that it would have without; one that is resumed is left alone.
+    Turn it on with ``custom_hooks=[dict(type='CalibrationHook')]``.
 
     Args:
         images (int): How many, about. Defaults to 64.
 
     Raises:
-        ValueError: Fewer than 2 images, which have no variance.
+        ValueError: Fewer than 2 images, asked for or there, which have no
+            variance.
     """
 
     def __init__(self, images: int = 64):
@@ -55,7 +59,6 @@ class CalibrationHook(Hook):
                 'backbone has a batch norm.'
             )
             return
-        loader = runner.train_dataloader
         seen = defaultdict(list)
         hooks = [
             norm.register_forward_pre_hook(
@@ -66,10 +69,11 @@ class CalibrationHook(Hook):
         training = model.training
         model.eval()
         try:
-            with torch.no_grad():
-                batches = -(-self.images // (loader.batch_size or 1))
-                for batch in islice(loader, batches):
-                    data = model.data_preprocessor(batch, False)
+            # In each process of a training the same images.
+            with torch.no_grad(), seeded_aside(0):
+                for batch in self._batches(runner.train_dataloader):
+                    # As in the training, which pads.
+                    data = model.data_preprocessor(batch, True)
                     model.backbone(data['inputs'])
         finally:
             for hook in hooks:
@@ -79,7 +83,29 @@ class CalibrationHook(Hook):
             vectors = torch.cat(parts)
             norm.running_mean.copy_(vectors.mean(0))
             norm.running_var.copy_(vectors.var(0))
+            for statistics in (norm.running_mean, norm.running_var):
+                broadcast(statistics)  # a GPU's last digits may differ
         runner.logger.info(
             f'CalibrationHook: {len(seen)} norms of the attention have the '
             f'statistics of {len(vectors)} images.'
+        )
+
+    def _batches(self, loader):
+        """Of some images, without a look at the training's own order.
+
+        A sampler that never ends would go on behind them, and workers that
+        persist would have drawn random numbers.
+        """
+        if len(loader.dataset) < 2:
+            raise ValueError(
+                'CalibrationHook: the only image of the training set has no '
+                'variance. Leave the hook out of custom_hooks.'
+            )
+        size = loader.batch_size or 1
+        order = torch.randperm(len(loader.dataset)).tolist()
+        return DataLoader(
+            loader.dataset,
+            size,
+            sampler=order[: -(-self.images // size) * size],
+            collate_fn=loader.collate_fn,
         )

@@ -1,6 +1,11 @@
 """Random numbers that depend on the seed and the epoch alone."""
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
+import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
@@ -22,3 +27,17 @@ class EpochSeedHook(Hook):
         """Seed Python, NumPy and PyTorch."""
         mixed = np.random.SeedSequence((runner.seed, runner.epoch, get_rank()))
         set_random_seed(int(mixed.generate_state(1)[0]))
+
+
+@contextmanager
+def seeded_aside(seed: int) -> Iterator[None]:
+    """Draw from generators seeded with ``seed``; then all go on as before."""
+    python, numpy = random.getstate(), np.random.get_state()
+    gpus = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(gpus):
+        set_random_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)
