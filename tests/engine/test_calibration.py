@@ -67,7 +67,8 @@ def train(folder, model, dataset, batch=4, hooks=CALIBRATION, **kwargs):
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.0)),
         custom_hooks=hooks,
         randomness=dict(seed=0),
-        experiment_name=folder.name,
+        # Of the whole path: mmengine keeps one visualizer per name.
+        experiment_name='-'.join(folder.parts[-2:]),
     )
     runner.train()
     return runner

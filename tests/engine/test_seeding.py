@@ -52,7 +52,7 @@ def numbers(tmp_path):
             custom_hooks=[dict(type='EpochSeedHook'), Look()],
             randomness=dict(seed=seed),
             resume=resume,
-            experiment_name=f'{name}-{epochs}',
+            experiment_name=f'{tmp_path.name}-{name}-{epochs}',
         ).train()
         return seen
 
