@@ -27,7 +27,7 @@ ELSEWHERE = {
     r'tensorboard --logdir': 'a server: its files are read in '
     'test_tensorboard_has_what_the_log_has_and_pictures',
     r'python tools/compare.py': 'half an hour: real runs are in '
-    'test_killed_comparison_goes_on_and_finished_runs_are_not_repeated',
+    'test_stopped_comparison_goes_on_and_finished_runs_are_not_repeated',
     r'python tests/stress/': 'an hour: docs/reliability.md has its results',
     r'python tools/benchmark.py --suite': 'half an hour: its commands are '
     'parsed in test_every_case_is_a_command_of_the_tool',
