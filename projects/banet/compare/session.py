@@ -61,7 +61,6 @@ class Session:
         self.plan, self.results, self.work_dir = plan, results, work_dir
         self.jobs, self.threads, self.device = jobs, threads, device
         self.csv = results / f'{plan.name}.csv'
-        self.rows = read_rows(self.csv, plan)
         self._shared: Row = dict(
             recipe=plan.recipe_id(),
             data=data_id(plan.roots()),
@@ -78,7 +77,8 @@ class Session:
         Raises:
             RowsError: Their rows could not be averaged with those there are.
         """
-        done = set(map(run_of, self.rows))
+        rows = read_rows(self.csv, self.plan)
+        done = set(map(run_of, rows))
         runs = [
             (network, seed)
             for seed in seeds
@@ -88,7 +88,7 @@ class Session:
         if runs:
             network, seed = runs[0]
             new = dict(network=network, seed=str(seed), **self._shared)
-            check_alike([*self.rows, new], self.csv)
+            check_alike([*rows, new], self.csv)
         return runs
 
     def run(self, runs: Sequence[tuple[str, int]]) -> None:
@@ -140,7 +140,7 @@ class Session:
     def _one(self, training):
         training.run()
         row = training.row(self._shared)
-        self.rows = add_row(self.csv, self.plan, row)
+        add_row(self.csv, self.plan, row)
         return row
 
     def _watch(self, futures, bar, task):
@@ -178,18 +178,18 @@ class Session:
         Returns:
             list: The files; none, if there is no row.
         """
-        if not self.rows:
+        rows = read_rows(self.csv, self.plan)
+        if not rows:
             return []
-        check_alike(self.rows, self.csv)
         command = 'python tools/compare.py ' + shlex.join(
             [f'configs/experiments/{self.plan.name}.py']
         )
         command += ' --data DATA' if self.plan.data else ''
-        text = as_markdown(self.rows, self.plan, command)
+        text = as_markdown(rows, self.plan, command)
         table = self.results / f'{self.plan.name}.md'
         put_whole(text.encode(), table)
         picture = save(
-            draw(self.rows, self.plan),
+            draw(rows, self.plan),
             OutFolder(self.results, force=True),
             self.plan.name,
         )
