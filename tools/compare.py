@@ -11,6 +11,8 @@ the first network, paired by seed, with its 95 % interval. Two rows made under
 different recipes, data, versions or devices are never averaged.
 """
 
+import signal
+import sys
 from pathlib import Path
 
 from banet.compare.plan import choose, read_plan
@@ -33,6 +35,10 @@ def main(args):
     )
     if not args.show:
         runs = session.left(networks, seeds)
+        # A killed comparison takes its trainings along.
+        signal.signal(
+            signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
+        )
         try:
             session.run(runs)
         finally:

@@ -11,6 +11,7 @@ import pytest
 from runs import make_digits, ROOT, tool
 
 from banet.compare.training import last_message
+from banet.utils.lock import hold
 
 PLAN = """
 recipe = '{recipe}'
@@ -24,7 +25,7 @@ data = 'digits'
 """
 RECIPE = f"""
 _base_ = '{ROOT}/configs/demo/ba-resnet18_digits.py'
-train_cfg = dict(max_epochs=3, val_interval=1)
+train_cfg = dict(max_epochs=4, val_interval=1)
 train_dataloader = dict(batch_size=4)
 default_hooks = dict(checkpoint=dict(interval=1), logger=dict(interval=1))
 """
@@ -58,26 +59,32 @@ def rows_of(plan):
         return list(csv.DictReader(file))
 
 
-def stop(plan, sign, checkpoint):
-    """Send a signal to the tool and its training, as a terminal does."""
+def stop(plan, sign, folder, kill=os.killpg):
+    """Send a signal to the tool and its training, as a terminal does, when
+    the training has written one more checkpoint."""
+    before = set(folder.glob('*.pth'))
     process = subprocess.Popen(
         [sys.executable, ROOT / 'tools/compare.py', *arguments(plan)],
         start_new_session=True,
         stderr=subprocess.PIPE,
         text=True,
     )
-    while not checkpoint.exists():
+    while set(folder.glob('*.pth')) <= before:
         assert process.poll() is None
         time.sleep(0.2)
-    os.killpg(process.pid, sign)
+    kill(process.pid, sign)
     return process.communicate()[1], process.returncode
 
 
 def test_stopped_comparison_goes_on_and_finished_runs_are_not_repeated(plan):
-    """Killed and interrupted in the midst of the first run."""
+    """Killed, ended alone and interrupted in the midst of the first run."""
     first = plan.parent / 'runs/mine/plain-0'
-    stop(plan, signal.SIGKILL, first / 'epoch_1.pth')
-    text, code = stop(plan, signal.SIGINT, first / 'epoch_2.pth')
+    stop(plan, signal.SIGKILL, first)
+    text, code = stop(plan, signal.SIGTERM, first, os.kill)
+    assert code == 143 and 'Traceback' not in text
+    with hold(first, wait=False):  # its training has ended, too
+        pass
+    text, code = stop(plan, signal.SIGINT, first)
     assert code == 130
     assert text.endswith('compare.py: interrupted\n')
     assert 'Traceback' not in text
@@ -105,7 +112,7 @@ def test_stopped_comparison_goes_on_and_finished_runs_are_not_repeated(plan):
     assert rows_of(plan) == rows
     # Under another recipe no row joins them.
     recipe = plan.parent / 'recipe.py'
-    recipe.write_text(RECIPE.replace('max_epochs=3', 'max_epochs=4'))
+    recipe.write_text(RECIPE.replace('max_epochs=4', 'max_epochs=5'))
     plan.write_text(plan.read_text() + 'seeds = 2\n')
     mixed = compare(plan)
     assert mixed.returncode == 1

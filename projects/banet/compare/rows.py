@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from subprocess import run
@@ -87,9 +88,8 @@ def read_rows(path: Path, plan: Plan) -> list[Row]:
                 f'{plan.network_id(row["network"])}. Give what is new another '
                 'name, or move the file away.'
             )
-    runs = [run_of(row) for row in rows]
-    for network, seed in runs:
-        if runs.count((network, seed)) > 1:
+    for (network, seed), count in Counter(map(run_of, rows)).items():
+        if count > 1:
             raise RowsError(
                 f'{path}: {network} of seed {seed} has more than one row, and '
                 'would count as several seeds. Keep one of them.'
@@ -130,13 +130,10 @@ def write_rows(path: Path, plan: Plan, rows: Sequence[Row]) -> None:
         put_whole(buffer.getvalue().encode(), path)
 
 
-def add_row(path: Path, plan: Plan, row: Row) -> list[Row]:
+def add_row(path: Path, plan: Plan, row: Row) -> None:
     """Add a row to those that other processes may have written meanwhile.
 
     A run that has a row keeps it.
-
-    Returns:
-        list: All rows.
 
     Raises:
         RowsError: See :func:`read_rows`.
@@ -144,9 +141,7 @@ def add_row(path: Path, plan: Plan, row: Row) -> list[Row]:
     with hold(path.parent):
         rows = read_rows(path, plan)
         if run_of(row) not in map(run_of, rows):
-            rows.append(row)
-            write_rows(path, plan, rows)
-    return rows
+            write_rows(path, plan, [*rows, row])
 
 
 def value(row: Row, name: str) -> float:

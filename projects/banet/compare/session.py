@@ -129,9 +129,10 @@ class Session:
             }
             try:
                 self._watch(futures, bar, task)
-            except KeyboardInterrupt:
-                # Those that train were interrupted, too, by the terminal.
+            except (KeyboardInterrupt, SystemExit):
                 pool.shutdown(wait=False, cancel_futures=True)
+                for training in trainings:
+                    training.stop()
                 raise
         failed = [f.exception() for f in futures if f.exception()]
         if failed:

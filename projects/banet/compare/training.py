@@ -84,6 +84,8 @@ class Training:
         self.plan, self.network, self.seed = plan, network, seed
         self.threads, self.device = threads, device
         self.folder = folder_of(work_dir, plan.name, network, seed)
+        self._process: Optional[subprocess.Popen] = None
+        self._stopped = False
         self.config = plan.config(network, seed)
         if plan.start is not None:
             self.config.model.backbone.init_cfg = dict(
@@ -119,13 +121,19 @@ class Training:
         command += ['--resume'] if resume else []
         log = self.folder / 'out.log'
         with self._alone() as lock, open(log, 'a') as out:
-            code = subprocess.run(
+            self._process = subprocess.Popen(
                 command,
                 stdout=out,
                 stderr=out,
                 env=self._environment(),
                 pass_fds=[lock],  # held as long as the training lives
-            ).returncode
+            )
+            if self._stopped:
+                self.stop()  # which found no process yet
+            code = self._process.wait()
+        if self._stopped:
+            with hold(self.folder):  # by its workers, for some seconds more
+                pass
         if code and not self._diverged():
             last = last_message(log.read_text(errors='replace'))
             raise TrainingError(
@@ -136,6 +144,16 @@ class Training:
             json.dumps(dict(minutes=self._minutes())).encode(),
             self.folder / MINUTES,
         )
+
+    def stop(self) -> None:
+        """End it, if it runs; may be called from another thread.
+
+        What Ctrl-C sends is not enough: while a process forks its workers,
+        Python may drop a KeyboardInterrupt.
+        """
+        self._stopped = True
+        if self._process is not None:
+            self._process.terminate()
 
     @contextmanager
     def _alone(self) -> Iterator[int]:

@@ -1,6 +1,7 @@
 """Folders of images: one per class, or images beside their labels."""
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..utils.files import files_below
@@ -43,14 +44,19 @@ def check_class_folders(folder: Path) -> list[Problem]:
         images = [str(p) for p in files if p.suffix.lower() in IMAGES]
         found += check_junk(images, str(path))
         if all(lies_in_junk(image, str(path)) for image in images):
-            others = {p.suffix for p in files if p.suffix.lower() in PICTURES}
-            text = 'holds no image' + (
-                f' but {", ".join(sorted(others))}: convert them'
-                if others
-                else ''
-            )
-            found.append(Problem(ERROR, 'no images', str(path), text))
+            others = (p for p in files if p.suffix.lower() in PICTURES)
+            found.append(no_images(path, others))
     return found
+
+
+def no_images(folder: Path, others: Iterable[Path]) -> Problem:
+    """What is wrong with a folder that holds these files instead."""
+    counts = sorted(Counter(path.suffix for path in others).items())
+    instead = ', '.join(f'{count} {suffix}' for suffix, count in counts)
+    text = 'holds no image' + (
+        f' but {instead}: convert them to PNG' if instead else ''
+    )
+    return Problem(ERROR, 'no images', str(folder), text)
 
 
 def check_suffix(paths: list[Path]) -> list[Problem]:

@@ -12,7 +12,7 @@ from typing import NamedTuple, Optional
 
 from ..utils.files import files_below
 from ..utils.text import shorten
-from .folders import check_suffix, images_below
+from .folders import check_suffix, images_below, no_images
 from .report import ERROR, Problem
 
 
@@ -42,14 +42,7 @@ def find_ends(
     files = [_below(images), _below(labels)]
     for folder, names in zip((images, labels), files):
         if not names:
-            others = Counter(path.suffix for path in files_below(folder))
-            text = 'holds no image' + (
-                f' but {", ".join(f"{n} {s}" for s, n in others.items())}: '
-                'convert them to PNG'
-                if others
-                else ''
-            )
-            return None, [Problem(ERROR, 'no images', str(folder), text)]
+            return None, [no_images(folder, files_below(folder))]
     names, theirs = files
     if one_folder:
         names, theirs = _apart(names, label_end)
