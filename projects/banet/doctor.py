@@ -2,14 +2,13 @@
 
     python -m banet.doctor
 
-Imports nothing of the package but its table of versions, so that it also
+Imports nothing of the package but its tables of versions, so that it also
 runs where ``import banet`` fails. The exit code is 1 if something is broken.
 """
 
 import sys
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.metadata import distributions
 from importlib.util import find_spec
 
 from .utils.compat import (
@@ -23,18 +22,8 @@ from .utils.compat import (
     SEPARATE,
     TRANSFORMERS,
 )
+from .utils.installed import installed, PROVIDERS, version_of
 
-# module -> distributions that provide it: the original, the maintained fork
-PROVIDERS = dict(
-    torch=('torch',),
-    torchvision=('torchvision',),
-    numpy=('numpy',),
-    mmengine=('mmengine', 'onedl-mmengine'),
-    mmcv=('mmcv', 'mmcv-lite', 'onedl-mmcv'),
-    mmpretrain=('mmpretrain', 'onedl-mmpretrain'),
-    mmdet=('mmdet', 'onedl-mmdetection'),
-    mmseg=('mmsegmentation', 'onedl-mmsegmentation'),
-)
 OPTIONAL = dict(mmdet='detection', mmseg='segmentation')
 TORCH = f'pip install {PIP["torch"]}'
 
@@ -50,15 +39,6 @@ class Finding:
 
     text: str
     remedy: str = ''
-
-
-def installed() -> dict[str, str]:
-    """Versions of all installed distributions, by name in lower case."""
-    found: dict[str, str] = {}
-    for distribution in distributions():
-        name = (distribution.metadata['Name'] or '').lower().replace('_', '-')
-        found.setdefault(name, distribution.version)  # the first one counts
-    return found
 
 
 def import_errors() -> dict:
@@ -100,7 +80,7 @@ def check_missing(versions: dict) -> list:
     """Is every package there, in a version that fits?"""
     found = []
     for name, minimum, limit in REQUIREMENTS:
-        version = _version_of(name, versions)
+        version = version_of(name, versions)
         if version is None:
             text, line = f'{name} is not installed.', PIP[name]
         elif not numbers(minimum) <= numbers(version) < numbers(limit):
@@ -110,7 +90,7 @@ def check_missing(versions: dict) -> list:
             continue
         found.append(Finding(text, f'pip install {line}'))
     for name, task in OPTIONAL.items():
-        if _version_of(name, versions) is None:
+        if version_of(name, versions) is None:
             text = f'{name} is not installed: no {task}. To have it: '
             found.append(Finding(f'{text}pip install {PIP[name]}'))
     return found
@@ -153,7 +133,7 @@ def check_pairs(versions: dict) -> list:
             line += PIP['mmengine']
         found.append(Finding(text, line))
     for name, module in (('mmdet', 'mmdet'), ('mmsegmentation', 'mmseg')):
-        mmcv = _version_of('mmcv', versions)
+        mmcv = version_of('mmcv', versions)
         if name in versions and mmcv and numbers(mmcv) >= (2, 2):
             text = (
                 f'{module} {versions[name]} refuses mmcv >= 2.2, and {mmcv} '
@@ -194,8 +174,8 @@ def check_torchvision(errors: dict) -> list:
 
 def check_ops(versions: dict, errors: dict) -> list:
     """Are mmcv's operations compiled, where something needs them?"""
-    needing = [n for n in OPTIONAL if _version_of(n, versions)]
-    mmcv = _version_of('mmcv', versions)
+    needing = [n for n in OPTIONAL if version_of(n, versions)]
+    mmcv = version_of('mmcv', versions)
     if mmcv is None or 'mmcv' in errors or has_ops():
         return []
     if not needing:
@@ -212,7 +192,7 @@ def check_imports(versions: dict, errors: dict) -> list:
     """Whatever cannot be imported for a reason that is not known."""
     return [
         Finding(
-            f'{name} {_version_of(name, versions)} cannot be imported: '
+            f'{name} {version_of(name, versions)} cannot be imported: '
             f'{type(error).__name__}: {str(error).strip()}',
             _replace(name, versions) + ' --force-reinstall',
         )
@@ -262,13 +242,6 @@ def examine(versions: dict) -> list:
     if not any(finding.remedy for finding in known):
         known += check_imports(versions, errors)
     return known + notes(versions)
-
-
-def _version_of(module, versions):
-    """Version of the distribution that provides ``module``; None if none."""
-    return next(
-        (versions[p] for p in PROVIDERS[module] if p in versions), None
-    )
 
 
 def _originals(versions):

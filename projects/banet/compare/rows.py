@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from subprocess import run
 
-from ..doctor import installed, PROVIDERS
 from ..utils.compat import PIP
 from ..utils.errors import BanetError
 from ..utils.files import put_whole
+from ..utils.installed import installed, PROVIDERS
 from ..utils.lock import hold
 from .plan import Plan
 
