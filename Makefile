@@ -41,7 +41,7 @@ $(STAMP): $(wildcard requirements/*.txt) setup.py pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	@echo "[2/5] torch and what compiles mmcv"
 	$(PIP) install -r requirements/build.txt
-	@echo "[3/5] mmcv: compiles its ops once (about 10 minutes on two cores), then from pip's cache"
+	@echo "[3/5] mmcv: compiles its ops once (10 to 14 minutes on two cores), then from pip's cache"
 	MAX_JOBS=$(JOBS) $(PIP) install --no-build-isolation "$$(grep '^onedl-mmcv=' requirements/mminstall.txt)"
 	@echo "[4/5] the other OpenMMLab libraries, tests, demo, docs"
 	$(PIP) install -r requirements/mminstall.txt -r requirements/tests.txt -r requirements/optional.txt -r requirements/docs.txt

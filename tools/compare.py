@@ -35,6 +35,12 @@ def main(args):
     )
     if not args.show:
         runs = session.left(networks, seeds)
+        if not runs:
+            print(
+                f'nothing to train: {session.csv} has all rows. To train them '
+                'again, name another folder with --results.',
+                file=sys.stderr,
+            )
         # A killed comparison takes its trainings along.
         signal.signal(
             signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)

@@ -1,6 +1,6 @@
 # Worked example of "my own dataset", classification: scanned handwritten
 # digits, one folder per class (tools/prepare_digits.py makes data/digits from
-# scikit-learn's 8x8 scans), from scratch, two minutes on two cores.
+# scikit-learn's 8x8 scans), from scratch, a minute on two cores.
 _base_ = '../classification/ba-resnet18_8xb32_in1k.py'
 
 # 1. The classes: the sorted names of the folders in train/.

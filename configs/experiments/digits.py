@@ -1,6 +1,6 @@
-# Five attentions on the embedded digits: a comparison that anyone can repeat
-# in minutes. It shows how the tool works; the task is too easy to tell the
-# networks apart.
+# Plain and four attentions on the embedded digits: a comparison that anyone
+# can repeat in minutes. It shows how the tool works; the task is too easy to
+# tell the networks apart.
 recipe = '../demo/ba-resnet18_digits.py'
 networks = {
     name: dict(model=dict(backbone=dict(attention=attention)))

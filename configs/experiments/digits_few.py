@@ -1,7 +1,7 @@
-# Five attentions on an eighth of the embedded digits, ten seeds: an hour on
-# one core, for whoever wants to see seeds and intervals without any download.
-# The ratio is 8 at half the width, so that hidden widths are those of a full
-# ResNet-18 at ratio 16.
+# Plain and four attentions on an eighth of the embedded digits, ten seeds: an
+# hour on one core, for whoever wants to see seeds and intervals without any
+# download. The ratio is 8 at half the width, so that hidden widths are those
+# of a full ResNet-18 at ratio 16.
 recipe = 'recipes/resnet18_digits-few.py'
 networks = {
     name: dict(model=dict(backbone=dict(attention=attention)))

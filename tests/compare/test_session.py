@@ -108,6 +108,7 @@ def test_stopped_comparison_goes_on_and_finished_runs_are_not_repeated(plan):
     before = (first / 'last_checkpoint').stat().st_mtime_ns
     again = compare(plan)
     assert again.returncode == 0
+    assert 'nothing to train' in again.stderr
     assert (first / 'last_checkpoint').stat().st_mtime_ns == before
     assert rows_of(plan) == rows
     # Under another recipe no row joins them.

@@ -52,7 +52,8 @@ def find_start(start: Start, work_dir: Path, network: str, seed: int) -> Path:
         raise TrainingError(
             f'{network} of seed {seed} starts from {source}, which is not '
             f'finished: run tools/compare.py with the plan {start.plan} and '
-            f'--work-dir {work_dir} first.'
+            f'--work-dir {work_dir} first (into another folder of --results, '
+            'where its rows are there already).'
         )
     return Path(note.read_text().strip())
 
