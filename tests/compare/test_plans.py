@@ -106,7 +106,7 @@ def test_a_recipes_own_variables_are_no_part_of_it(tmp_path):
 
 def test_data_moves_without_another_recipe(tmp_path):
     ids = set()
-    for name in ('here', 'there'):
+    for name in ('here', 'josé'):
         (tmp_path / name / 'mine').mkdir(parents=True)
         plan = written_plan(tmp_path, GOOD + "data = 'mine'\n")
         plan = read_plan(plan, tmp_path / name)
@@ -181,3 +181,35 @@ def test_runs_of_a_seed_see_the_same_images(data):
         seeded = dict(type='EpochSeedHook') in config.get('custom_hooks', [])
         assert seeded or config.train_dataloader.num_workers >= 1, path
         assert config.randomness.seed == 3
+
+
+def test_data_lies_where_data_sets_without_a_root_say(tmp_path):
+    """As in configs that tools/new_config.py writes."""
+    recipe = tmp_path / 'recipe.py'
+    recipe.write_text(
+        "train_dataloader = dict(dataset=dict(ann_file='/a/train.json', "
+        "data_root='', data_prefix=dict(img='/a/images')))\n"
+        "val_dataloader = dict(dataset=dict(data_prefix='/b'))\n"
+    )
+    text = GOOD.replace(RECIPE, "recipe = 'recipe.py'\n")
+    plan = read_plan(written_plan(tmp_path, text), None)
+    assert list(map(str, plan.roots())) == ['/a/images', '/a/train.json', '/b']
+    with pytest.raises(PlanError, match='reads /a/images, which does not ex'):
+        plan.check_data()
+
+
+def test_every_evaluators_annotations_move_with_the_data(tmp_path):
+    recipe = tmp_path / 'recipe.py'
+    recipe.write_text(
+        "val_dataloader = dict(dataset=dict(datasets=[dict(data_root='data/a')"
+        ", dict(data_root='data/b')]))\n"
+        "val_evaluator = [dict(type='A', ann_file='data/a/x/val.json'), "
+        "dict(type='B'), dict(type='C', ann_file=None), "
+        "dict(type='D', ann_file='data/another.json')]\n"
+    )
+    (tmp_path / 'mine').mkdir()
+    text = GOOD.replace(RECIPE, "recipe = 'recipe.py'\n") + "data = 'mine'\n"
+    plan = read_plan(written_plan(tmp_path, text), tmp_path)
+    found = [e.get('ann_file') for e in plan.config('a', 0).val_evaluator]
+    moved = str(tmp_path / 'mine/x/val.json')
+    assert found == [moved, None, None, 'data/another.json']

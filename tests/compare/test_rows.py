@@ -1,17 +1,18 @@
 """Rows are kept whole, and two of different kinds are never averaged."""
 
 import multiprocessing
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 from comparisons import PLAN, row
 
+from banet.compare.data import data_id
 from banet.compare.rows import (
     add_row,
     check_alike,
     commit,
-    data_id,
     read_rows,
     RowsError,
     versions,
@@ -81,6 +82,18 @@ def test_data_is_known_by_names_and_sizes(tmp_path):
     assert data_id([tmp_path]) == first
     (tmp_path / 'a').write_text('three')
     assert data_id([tmp_path]) != first
+
+
+def test_data_behind_links_and_under_any_name_counts(tmp_path):
+    disk, data = tmp_path / 'disk', tmp_path / 'data'
+    disk.mkdir(), data.mkdir()
+    (data / 'images').symlink_to(disk)
+    name = os.fsdecode(b'caf\xe9.jpg')  # no UTF-8, as old archives have it
+    (disk / name).write_text('one')
+    first = data_id([data])
+    (disk / name).write_text('three')
+    assert data_id([data]) != first
+    assert data_id([disk / name]) != data_id([tmp_path / 'none'])
 
 
 def test_versions_and_commit_say_what_ran(tmp_path):

@@ -119,6 +119,11 @@ def test_stopped_comparison_goes_on_and_finished_runs_are_not_repeated(plan):
     assert mixed.returncode == 1
     assert 'have different recipes' in mixed.stderr
     assert rows_of(plan) == rows
+    # Nor does what lies in the work dir become a row of it.
+    renamed = compare(plan, '--results', plan.parent / 'other')
+    assert renamed.returncode == 1
+    assert 'plain-0 holds a run of other recipes' in renamed.stderr
+    assert not (plan.parent / 'other').exists()
 
 
 def test_diverged_run_is_kept_as_a_row_and_a_failed_one_named(plan):

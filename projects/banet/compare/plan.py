@@ -15,10 +15,9 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from ..apis.config import ConfigError, load_config
-from ..data.sets import leaves
+from .data import move_data, roots_of
 
 KEYS = 'recipe', 'networks', 'seeds', 'baseline', 'metrics', 'data', 'start'
-SPLITS = 'train', 'val', 'test'
 METRIC = 'key', 'label', 'factor'
 RUNNER = inspect.signature(Runner).parameters
 
@@ -99,12 +98,12 @@ class Plan:
         """
         config = self._common.to_dict()
         used = {key: config[key] for key in config if key in RUNNER}
-        plain = json.dumps(used, sort_keys=True, default=repr)
-        start = repr(self.start)
-        # Where the images lie is no part of how they are trained on.
-        root = str(self.data) if self.data else ''
-        text = (plain.replace(root, '') if root else plain) + start
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        text = _dump(used)
+        if self.data:
+            # Where the images lie is no part of how they are trained on.
+            text = text.replace(_dump(str(self.data))[1:-1], '')
+        text += repr(self.start)
+        return hashlib.sha256(os.fsencode(text)).hexdigest()[:12]
 
     def network_id(self, network: str) -> str:
         """What makes this network, as text."""
@@ -114,33 +113,22 @@ class Plan:
     def _common(self):
         config = load_config(str(self.recipe))
         if self.data:
-            for split in SPLITS:
-                self._move_data(config, split)
+            move_data(config, self.data)
         return config
 
-    def _move_data(self, config, split):
-        """Let a split's dataset and evaluator read from the plan's data."""
-        loader = config.get(f'{split}_dataloader')
-        if not loader:
-            return
-        for _, dataset in leaves(loader.dataset):
-            was = dataset.get('data_root', '')
-            dataset.data_root = str(self.data)
-        evaluator = config.get(f'{split}_evaluator')
-        if evaluator and was and evaluator.get('ann_file', '').startswith(was):
-            inner = evaluator.ann_file[len(was) :].lstrip('/')
-            evaluator.ann_file = str(self.data / inner)
-
     def roots(self) -> list[Path]:
-        """The folders of the images, all splits'."""
-        loaders = [self._common.get(f'{split}_dataloader') for split in SPLITS]
-        found = {
-            Path(dataset['data_root'])
-            for loader in loaders
-            if loader
-            for _, dataset in leaves(loader.dataset)
-        }
-        return sorted(found)
+        """The folders of the data, all splits'."""
+        return roots_of(self._common)
+
+    def check_data(self) -> None:
+        """Raise PlanError if a folder of the data is not there."""
+        for root in self.roots():
+            if not root.exists():
+                raise PlanError(
+                    f'{self.recipe} reads {root}, which does not exist: make '
+                    'or unpack it first (tools/prepare_digits.py makes '
+                    'data/digits).'
+                )
 
 
 def read_plan(path: Path, data: Optional[Path]) -> Plan:
@@ -207,6 +195,11 @@ def _merge(config, options):
             _merge(there, value)
         else:
             config[key] = value
+
+
+def _dump(value):
+    """As JSON, with names of files as they are."""
+    return json.dumps(value, sort_keys=True, default=repr, ensure_ascii=False)
 
 
 def _plain(options):

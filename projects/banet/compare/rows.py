@@ -1,7 +1,6 @@
 """Finished runs as rows of a csv: written whole, mixed never."""
 
 import csv
-import hashlib
 import io
 import math
 from collections import Counter
@@ -26,6 +25,7 @@ FIELDS = (
     'threads',
     'device',
     'recipe',
+    'start',
     'data',
     'versions',
     'commit',
@@ -33,7 +33,11 @@ FIELDS = (
 )
 # What rows must agree in to be averaged, and how that is called.
 SAME = dict(
-    recipe='recipes', data='data', versions='versions', device='devices'
+    recipe='recipes',
+    start='starts',
+    data='data',
+    versions='versions',
+    device='devices',
 )
 FINISHED, DIVERGED = 'finished', 'diverged'
 Row = dict[str, str]
@@ -181,14 +185,3 @@ def commit(package: Path) -> str:
         )
     except OSError:  # no git
         return ''
-
-
-def data_id(roots: Sequence[Path]) -> str:
-    """Changes with the name or size of any file of the data."""
-    digest = hashlib.sha256()
-    for root in roots:
-        for file in sorted(p for p in root.rglob('*') if p.is_file()):
-            digest.update(
-                f'{file.relative_to(root)} {file.stat().st_size}\n'.encode()
-            )
-    return digest.hexdigest()[:12]

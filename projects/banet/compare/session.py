@@ -20,19 +20,20 @@ from rich.progress import (
 from ..utils.figure import save
 from ..utils.files import put_whole
 from ..utils.outfolder import OutFolder
+from .data import data_id
+from .folder import TrainingError
 from .plan import Plan
 from .rows import (
     add_row,
     check_alike,
     commit,
-    data_id,
     read_rows,
     Row,
     run_of,
     versions,
 )
 from .table import as_markdown, draw
-from .training import Training, TrainingError
+from .training import Training
 
 LOOK = 5  # seconds between two looks at the runs' logs
 
@@ -71,32 +72,16 @@ class Session:
 
     def left(
         self, networks: Sequence[str], seeds: Sequence[int]
-    ) -> list[tuple[str, int]]:
+    ) -> list[Training]:
         """The runs that have no row yet, seed by seed.
 
         Raises:
             RowsError: Their rows could not be averaged with those there are.
+            TrainingError: One starts from a run that is not finished.
+            PlanError: The data is not there.
         """
         rows = read_rows(self.csv, self.plan)
         done = set(map(run_of, rows))
-        runs = [
-            (network, seed)
-            for seed in seeds
-            for network in networks
-            if (network, str(seed)) not in done
-        ]
-        if runs:
-            network, seed = runs[0]
-            new = dict(network=network, seed=str(seed), **self._shared)
-            check_alike([*rows, new], self.csv)
-        return runs
-
-    def run(self, runs: Sequence[tuple[str, int]]) -> None:
-        """Train them; each is a row as soon as it is finished.
-
-        Raises:
-            TrainingError: One failed; the others were trained all the same.
-        """
         trainings = [
             Training(
                 self.plan,
@@ -105,9 +90,24 @@ class Session:
                 self.work_dir,
                 self.threads,
                 self.device,
+                self._shared,
             )
-            for network, seed in runs
+            for seed in seeds
+            for network in networks
+            if (network, str(seed)) not in done
         ]
+        if trainings:
+            self.plan.check_data()
+        new = [training.known for training in trainings]
+        check_alike([*rows, *new], self.csv)
+        return trainings
+
+    def run(self, trainings: Sequence[Training]) -> None:
+        """Train them; each is a row as soon as it is finished.
+
+        Raises:
+            TrainingError: One failed; the others were trained all the same.
+        """
         bar = Progress(
             TextColumn('{task.description}'),
             BarColumn(),
@@ -118,10 +118,12 @@ class Session:
             console=Console(file=sys.stderr),
         )
         with bar, ThreadPoolExecutor(self.jobs) as pool:
-            task = bar.add_task(self.plan.name, total=len(runs))
-            if runs:
+            task = bar.add_task(self.plan.name, total=len(trainings))
+            if trainings:
                 folder = self.work_dir / self.plan.name
-                text = f'{len(runs)} runs to do, logs in {folder}/*/out.log'
+                text = (
+                    f'{len(trainings)} runs to do, logs in {folder}/*/out.log'
+                )
                 bar.console.print(text, highlight=False, soft_wrap=True)
             futures = {
                 pool.submit(self._one, training): training
@@ -140,7 +142,7 @@ class Session:
 
     def _one(self, training):
         training.run()
-        row = training.row(self._shared)
+        row = training.row()
         add_row(self.csv, self.plan, row)
         return row
 

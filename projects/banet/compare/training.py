@@ -17,45 +17,19 @@ from ..apis.model import build_model
 from ..apis.zoo import home
 from ..engine.curves import CurveError, read_run
 from ..engine.workdir import settle_last_checkpoint
-from ..utils.errors import BanetError
 from ..utils.files import put_whole
 from ..utils.lock import hold
-from .plan import Plan, Start
+from .folder import (
+    check_origin,
+    find_start,
+    folder_of,
+    MINUTES,
+    start_id,
+    TrainingError,
+    write_origin,
+)
+from .plan import Plan
 from .rows import DIVERGED, FINISHED, Row
-
-MINUTES = 'minutes.json'
-
-
-class TrainingError(BanetError):
-    """Why a run cannot be done, with the remedy."""
-
-
-def folder_of(work_dir: Path, plan: str, network: str, seed: int) -> Path:
-    """The work dir of one run."""
-    return work_dir / plan / f'{network}-{seed}'
-
-
-def find_start(start: Start, work_dir: Path, network: str, seed: int) -> Path:
-    """The checkpoint that a run starts from.
-
-    Raises:
-        TrainingError: It is not there.
-    """
-    source = folder_of(
-        work_dir,
-        start.plan,
-        start.network or network,
-        seed if start.seed is None else start.seed,
-    )
-    note = source / 'last_checkpoint'
-    if not (source / MINUTES).exists() or not note.exists():
-        raise TrainingError(
-            f'{network} of seed {seed} starts from {source}, which is not '
-            f'finished: run tools/compare.py with the plan {start.plan} and '
-            f'--work-dir {work_dir} first (into another folder of --results, '
-            'where its rows are there already).'
-        )
-    return Path(note.read_text().strip())
 
 
 class Training:
@@ -67,10 +41,16 @@ class Training:
         seed (int): Seed of the run.
         work_dir (Path): Folder of all plans' work dirs.
         threads (int): Threads of the process.
-        device (str): ``cpu``, ``cuda`` or ``cuda:N``.
+        device (str): ``cpu``, ``cuda`` or ``cuda:N``, of those that are
+            visible.
+        shared (dict): What the rows of all runs have in common.
+
+    Attributes:
+        known (dict): What is known of its row before it runs.
 
     Raises:
-        TrainingError: The run that it starts from is not finished.
+        TrainingError: The run that it starts from is not finished, or its
+            folder holds a run of something else.
     """
 
     def __init__(
@@ -81,21 +61,32 @@ class Training:
         work_dir: Path,
         threads: int,
         device: str,
+        shared: Row,
     ):
         self.plan, self.network, self.seed = plan, network, seed
         self.threads, self.device = threads, device
         self.folder = folder_of(work_dir, plan.name, network, seed)
+        # Beside it: the runner leaves a copy of its own in there.
+        self.config_file = self.folder.with_name(f'{self.folder.name}.py')
         self._process: Optional[subprocess.Popen] = None
         self._stopped = False
         self.config = plan.config(network, seed)
+        self.known: Row = dict(
+            plan=plan.name,
+            network=network,
+            seed=str(seed),
+            start='',
+            options=plan.network_id(network),
+            **shared,
+        )
         if plan.start is not None:
+            source = find_start(plan.start, work_dir, network, seed)
+            self.known['start'] = start_id(source)
+            checkpoint = (source / 'last_checkpoint').read_text().strip()
             self.config.model.backbone.init_cfg = dict(
-                type='Pretrained',
-                checkpoint=str(
-                    find_start(plan.start, work_dir, network, seed)
-                ),
-                prefix='backbone.',
+                type='Pretrained', checkpoint=checkpoint, prefix='backbone.'
             )
+        check_origin(self.folder, self.known)
 
     @property
     def name(self) -> str:
@@ -106,36 +97,20 @@ class Training:
         """Train, from where an earlier process was cut off.
 
         Raises:
-            TrainingError: It failed, or another process trains there.
+            TrainingError: It failed, another process trains there, or its
+                folder holds a run of something else.
         """
-        if (self.folder / MINUTES).exists():
-            return  # killed between its end and its row
-        self.folder.mkdir(parents=True, exist_ok=True)
-        # Beside the work dir: the runner leaves a copy of its own in there.
-        config = self.folder.with_suffix('.py')
-        put_whole(self.config.pretty_text.encode(), config)
-        settle_last_checkpoint(str(self.folder))
-        resume = (self.folder / 'last_checkpoint').exists()
-        train = home() / 'tools' / 'train.py'
-        command = [sys.executable, str(train), str(config)]
-        command += ['--work-dir', str(self.folder)]
-        command += ['--resume'] if resume else []
-        log = self.folder / 'out.log'
-        with self._alone() as lock, open(log, 'a') as out:
-            self._process = subprocess.Popen(
-                command,
-                stdout=out,
-                stderr=out,
-                env=self._environment(),
-                pass_fds=[lock],  # held as long as the training lives
-            )
-            if self._stopped:
-                self.stop()  # which found no process yet
-            code = self._process.wait()
+        with self._alone() as lock:
+            check_origin(self.folder, self.known)
+            write_origin(self.folder, self.known)
+            if (self.folder / MINUTES).exists():
+                return  # killed between its end and its row
+            code = self._train(lock)
         if self._stopped:
             with hold(self.folder):  # by its workers, for some seconds more
                 pass
         if code and not self._diverged():
+            log = self.folder / 'out.log'
             last = last_message(log.read_text(errors='replace'))
             raise TrainingError(
                 f'{self.name} ended with {code}: {last} (see {log}). '
@@ -145,6 +120,27 @@ class Training:
             json.dumps(dict(minutes=self._minutes())).encode(),
             self.folder / MINUTES,
         )
+
+    def _train(self, lock) -> int:
+        """Its process's exit code."""
+        put_whole(self.config.pretty_text.encode(), self.config_file)
+        settle_last_checkpoint(str(self.folder))
+        resume = (self.folder / 'last_checkpoint').exists()
+        train = home() / 'tools' / 'train.py'
+        command = [sys.executable, str(train), str(self.config_file)]
+        command += ['--work-dir', str(self.folder)]
+        command += ['--resume'] if resume else []
+        with open(self.folder / 'out.log', 'a') as out:
+            self._process = subprocess.Popen(
+                command,
+                stdout=out,
+                stderr=out,
+                env=self.environment(),
+                pass_fds=[lock],  # held as long as the training lives
+            )
+            if self._stopped:
+                self.stop()  # which found no process yet
+            return self._process.wait()
 
     def stop(self) -> None:
         """End it, if it runs; may be called from another thread.
@@ -168,13 +164,17 @@ class Training:
                 ) from error
             yield lock
 
-    def _environment(self):
+    def environment(self) -> dict[str, str]:
+        """Of its process."""
         environment = {**os.environ, 'OMP_NUM_THREADS': str(self.threads)}
         kind, _, number = self.device.partition(':')
         if kind == 'cpu':
             environment['CUDA_VISIBLE_DEVICES'] = ''
         elif number:
-            environment['CUDA_VISIBLE_DEVICES'] = number
+            visible = os.environ.get('CUDA_VISIBLE_DEVICES')
+            environment['CUDA_VISIBLE_DEVICES'] = (
+                visible.split(',')[int(number)] if visible else number
+            )
         return environment
 
     def _curves(self):
@@ -217,11 +217,8 @@ class Training:
             return min(1.0, entry['iter'] / cfg.max_iters)
         return min(1.0, (entry['epoch'] - 0.5) / cfg.max_epochs)
 
-    def row(self, shared: Row) -> Row:
+    def row(self) -> Row:
         """The finished run as a row.
-
-        Args:
-            shared (dict): What is the same for all runs.
 
         Raises:
             TrainingError: A metric was never logged.
@@ -244,16 +241,12 @@ class Training:
         minutes = json.loads((self.folder / MINUTES).read_text())['minutes']
         model = build_model(self.config)
         return dict(
-            plan=self.plan.name,
-            network=self.network,
-            seed=str(self.seed),
+            self.known,
             status=DIVERGED if diverged else FINISHED,
             **metrics,
             parameters=str(sum(p.numel() for p in model.parameters())),
             minutes=f'{minutes:.1f}',
             threads=str(self.threads),
-            options=self.plan.network_id(self.network),
-            **shared,
         )
 
 

@@ -1,0 +1,77 @@
+"""The data of a comparison: where it lies, and whether it is the same."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ..data.sets import leaves, SPLITS
+from ..utils.files import files_below
+
+
+def move_data(config: Config, folder: Path) -> None:
+    """Let all data sets and evaluators read from a folder.
+
+    Args:
+        config (Config): A recipe, changed in place.
+        folder (Path): What becomes the ``data_root``.
+    """
+    for split in SPLITS:
+        loader = config.get(f'{split}_dataloader')
+        if not loader:
+            continue
+        roots = set()
+        for _, dataset in leaves(loader.dataset):
+            roots.add(dataset.get('data_root') or '')
+            dataset['data_root'] = str(folder)
+        evaluators = config.get(f'{split}_evaluator') or []
+        for evaluator in (
+            evaluators if isinstance(evaluators, list) else [evaluators]
+        ):
+            file = evaluator.get('ann_file')
+            for root in roots - {''} if file else ():
+                if Path(file).is_relative_to(root):
+                    inner = Path(file).relative_to(root)
+                    evaluator.ann_file = str(folder / inner)
+
+
+def roots_of(config: Config) -> list[Path]:
+    """The folders of the data, all splits'.
+
+    Those that a data set without a ``data_root`` names, and its list.
+    """
+    loaders = [config.get(f'{split}_dataloader') for split in SPLITS]
+    found = {
+        Path(place)
+        for loader in loaders
+        if loader
+        for _, dataset in leaves(loader.dataset)
+        for place in _places(dataset)
+    }
+    return sorted(found)
+
+
+def _places(dataset):
+    if dataset.get('data_root'):
+        return [dataset['data_root']]
+    prefix = dataset.get('data_prefix')
+    prefixes = prefix.values() if isinstance(prefix, dict) else [prefix]
+    return filter(None, [*prefixes, dataset.get('ann_file')])
+
+
+def data_id(roots: Sequence[Path]) -> str:
+    """Changes with the name or size of any file of the data.
+
+    Args:
+        roots (list[Path]): Folders, and files by themselves.
+    """
+    digest = hashlib.sha256()
+    for root in roots:
+        files = [root] if root.is_file() else files_below(root)
+        for file in sorted(p for p in files if p.is_file()):
+            # A file by itself has its name as well.
+            name = file.relative_to(root.parent if file == root else root)
+            digest.update(os.fsencode(f'{name} {file.stat().st_size}\n'))
+    return digest.hexdigest()[:12]

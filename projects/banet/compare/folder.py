@@ -1,0 +1,89 @@
+"""The folder of one run: what trains in it, whether it has ended."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from ..utils.errors import BanetError
+from ..utils.files import put_whole
+from .plan import Start
+from .rows import Row, SAME
+
+MINUTES = 'minutes.json'  # written at the end
+ORIGIN = 'origin.json'  # written before the first iteration
+# What a folder's checkpoints were made from, and how that is called.
+KEPT = dict(SAME, options='networks')
+
+
+class TrainingError(BanetError):
+    """Why a run cannot be done, with the remedy."""
+
+
+def folder_of(work_dir: Path, plan: str, network: str, seed: int) -> Path:
+    """The work dir of one run."""
+    return work_dir / plan / f'{network}-{seed}'
+
+
+def find_start(start: Start, work_dir: Path, network: str, seed: int) -> Path:
+    """The folder of the run that another one starts from.
+
+    Raises:
+        TrainingError: It is not finished.
+    """
+    source = folder_of(
+        work_dir,
+        start.plan,
+        start.network or network,
+        seed if start.seed is None else start.seed,
+    )
+    note = source / 'last_checkpoint'
+    if not (source / MINUTES).exists() or not note.exists():
+        raise TrainingError(
+            f'{network} of seed {seed} starts from {source}, which is not '
+            f'finished: run tools/compare.py with the plan {start.plan} and '
+            f'--work-dir {work_dir} first (into another folder of --results, '
+            'where its rows are there already).'
+        )
+    return source
+
+
+def start_id(source: Path) -> str:
+    """Changes with the recipe, data, versions or device of a start, which
+    may differ in its network alone."""
+    origin = _read(source)
+    origin.pop('options', None)
+    text = json.dumps(origin, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def check_origin(folder: Path, row: Row) -> None:
+    """Is what lies in a folder made from what a run is to be made from?
+
+    Args:
+        folder (Path): The run's.
+        row (dict): What is known of its row.
+
+    Raises:
+        TrainingError: It is not, so that it must neither go on under this
+            recipe nor become a row of it.
+    """
+    there = _read(folder)
+    differ = [
+        called for name, called in KEPT.items() if there.get(name) != row[name]
+    ]
+    if there and differ:
+        raise TrainingError(
+            f'{folder} holds a run of other {" and ".join(differ)}: remove '
+            'it, or name another folder with --work-dir.'
+        )
+
+
+def write_origin(folder: Path, row: Row) -> None:
+    """Note what a run is made from."""
+    origin = {name: row[name] for name in KEPT}
+    put_whole(json.dumps(origin, indent=1).encode(), folder / ORIGIN)
+
+
+def _read(folder):
+    file = folder / ORIGIN
+    return json.loads(file.read_text()) if file.exists() else {}

@@ -1,0 +1,97 @@
+"""A run's folder is its own, and knows what it was made from."""
+
+import json
+
+import pytest
+from comparisons import PLAN, row
+
+from banet.compare.folder import (
+    check_origin,
+    start_id,
+    TrainingError,
+    write_origin,
+)
+from banet.compare.plan import Plan
+from banet.compare.training import Training
+
+
+@pytest.mark.parametrize(
+    'name,called',
+    [
+        ('recipe', 'recipes'),
+        ('start', 'starts'),
+        ('versions', 'versions'),
+        ('device', 'devices'),
+        ('options', 'networks'),
+    ],
+)
+def test_what_was_trained_otherwise_is_refused(name, called, tmp_path):
+    """It would become a row of a recipe that it never had."""
+    check_origin(tmp_path / 'new', row())
+    write_origin(tmp_path, row())
+    check_origin(tmp_path, row(commit='another', minutes='9'))
+    with pytest.raises(TrainingError, match=f'a run of other {called}: rem'):
+        check_origin(tmp_path, row(**{name: 'other'}))
+
+
+def test_a_start_is_known_by_its_recipe_and_not_by_its_network(tmp_path):
+    def known(**other):
+        write_origin(tmp_path, row(**other))
+        return start_id(tmp_path)
+
+    first = known()
+    assert known(options='{"a": 1}') == first
+    assert known(recipe='other') != first
+    assert known(data='other') != first
+
+
+class AnyConfig(Plan):
+    """A plan whose runs are not trained."""
+
+    def config(self, network, seed):
+        return dict(network=network, seed=seed)
+
+
+def training(folder, network, seed, device='cpu'):
+    plan = AnyConfig(**{**vars(PLAN), 'networks': {network: {}}})
+    names = 'recipe', 'data', 'versions', 'device', 'commit'
+    shared = dict.fromkeys(names, 'same')
+    return Training(plan, network, seed, folder, 1, device, shared)
+
+
+def test_every_run_has_a_config_of_its_own(tmp_path):
+    """Also where names look like a suffix."""
+    files = {
+        training(tmp_path, network, seed).config_file
+        for network in ('lr0.1', 'lr0.01', 'lr0')
+        for seed in (0, 1)
+    }
+    assert len(files) == 6
+
+
+@pytest.mark.parametrize(
+    'visible,device,expected',
+    [
+        (None, 'cuda:1', '1'),
+        ('2,3', 'cuda:1', '3'),
+        ('GPU-a,GPU-b', 'cuda:0', 'GPU-a'),
+        ('2,3', 'cuda', '2,3'),
+        ('2,3', 'cpu', ''),
+    ],
+)
+def test_device_is_one_of_those_that_are_visible(
+    visible, device, expected, tmp_path, monkeypatch
+):
+    if visible is None:
+        monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
+    else:
+        monkeypatch.setenv('CUDA_VISIBLE_DEVICES', visible)
+    environment = training(tmp_path, 'plain', 0, device).environment()
+    assert environment['CUDA_VISIBLE_DEVICES'] == expected
+    assert environment['OMP_NUM_THREADS'] == '1'
+
+
+def test_origin_is_json_that_a_reader_can_look_at(tmp_path):
+    write_origin(tmp_path, row(recipe='a'))
+    (file,) = tmp_path.iterdir()
+    assert json.loads(file.read_text())['recipe'] == 'a'
