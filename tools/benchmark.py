@@ -13,6 +13,8 @@ series that docs/benchmark.md shows, beside the goals.
 """
 
 from banet.benchmark import (
+    BenchmarkError,
+    DEVICES,
     NETWORKS,
     plot,
     run_suite,
@@ -24,6 +26,8 @@ from banet.benchmark import run as compare
 from banet.benchmark.report import check_writable
 from banet.benchmark.runtimes import RUNTIMES
 from banet.utils.cli import make_parser, run
+
+SUITE_OPTIONS = 'suite', 'device', 'repeats', 'threads', 'out'
 
 
 def options():
@@ -61,11 +65,29 @@ def main(args):
 
 
 def suite(args):
-    """All cases, with this call's threads and rounds."""
+    """All cases, with this call's device, threads and rounds."""
     if args.out:
         check_writable(args.out)
+    defaults = vars(options().parse_args([]))
+    own = [
+        f'--{name.replace("_", "-")}'
+        for name, value in vars(args).items()
+        if name not in SUITE_OPTIONS and value != defaults[name]
+    ]
+    if own:
+        raise BenchmarkError(
+            f'--suite {args.suite} has its own {", ".join(own)} in every '
+            'case: leave that out, or run one case by its command.'
+        )
     more = ['--repeats', str(args.repeats)]
     more += ['--threads', str(args.threads)] if args.threads else []
+    if args.device != defaults['device']:
+        if args.device.partition(':')[0] != DEVICES[args.suite]:
+            raise BenchmarkError(
+                f'--suite {args.suite} is for {DEVICES[args.suite]}, not for '
+                f'--device {args.device}: name the other suite.'
+            )
+        more += ['--device', args.device]
 
     def keep(found):
         if args.out:

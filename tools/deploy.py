@@ -13,9 +13,10 @@ import torch
 from banet.apis.config import load_config
 from banet.apis.model import deployable, load_model
 from banet.checkpoint.files import write
+from banet.checkpoint.locate import locate
 from banet.utils.cli import add_model, make_parser, run
 from banet.utils.errors import CheckpointError
-from banet.utils.files import check_target
+from banet.utils.files import check_apart, check_target
 
 TOLERANCE = 1e-4  # relative, float32; a wrong fold is off by far more
 
@@ -30,6 +31,8 @@ def main(args):
         )
     check_target(target, args.force)
     check_target(written, args.force)
+    check_apart(target, locate(args.checkpoint))
+    check_apart(written, args.config)
     config = load_config(args.config)
     model, meta = load_model(config, args.checkpoint, args.trust)
     backbone, x = deployable(model), torch.randn(2, 3, 96, 128)

@@ -23,3 +23,16 @@ def test_building_logs_warnings_alone(caplog):
         logger.removeHandler(caplog.handler)
     assert [r for r in caplog.records if r.levelno < logging.WARNING] == []
     assert logger.level == level
+
+
+def test_data_preprocessor_may_name_its_type(tmp_path):
+    """As upstream's Runner takes it."""
+    path = tmp_path / 'mine.py'
+    demo = ROOT / 'configs/demo/ba-resnet18_digits.py'
+    path.write_text(
+        f'_base_ = {str(demo)!r}\n'
+        'data_preprocessor = dict('
+        "type='ClsDataPreprocessor', mean=[1, 2, 3])\n"
+    )
+    model = build_model(load_config(str(path)))
+    assert model.data_preprocessor.mean.flatten().tolist() == [1, 2, 3]

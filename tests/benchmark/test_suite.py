@@ -3,7 +3,7 @@
 import runpy
 
 import pytest
-from runs import ROOT
+from runs import ROOT, tool
 
 from banet.benchmark import run_suite, SUITES
 from banet.benchmark.suite import commands, goal_table
@@ -70,3 +70,23 @@ def test_what_was_measured_is_kept_after_each_case():
         'cpu', PARSER(), [], measured, lambda all: kept.append(len(all))
     )
     assert kept == list(range(1, len(found) + 1))
+
+
+@pytest.mark.parametrize(
+    'options,message',
+    [
+        ('cpu --dtype bf16 --plot x.png', 'cpu has its own --dtype, --plot'),
+        ('cpu --device cuda:1', '--suite cpu is for cpu, not for --device cu'),
+    ],
+)
+def test_option_that_no_case_would_follow_is_named(options, message):
+    result = tool('benchmark.py', '--suite', *options.split())
+    assert result.returncode == 1
+    assert message in result.stderr
+
+
+def test_suite_runs_on_the_device_that_is_named():
+    for _, words in commands('gpu', ['--device', 'cuda:1']):
+        assert PARSER().parse_args(words).device == 'cuda:1'
+    for _, words in commands('gpu', []):
+        assert PARSER().parse_args(words).device == 'cuda'

@@ -98,6 +98,20 @@ def test_bad_input_of_deploy_ends_in_one_line(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('lost', ['trained.pth', 'config.py'])
+def test_deploy_replaces_nothing_that_it_reads(lost, digits_model):
+    """Also with --force: there is no way back from the folded form."""
+    config, checkpoint, _ = digits_model
+    before = (config.parent / lost).read_bytes()
+    out = checkpoint if lost == 'trained.pth' else config.with_suffix('.pth')
+    args = [config, checkpoint, out, '--force']
+    result = python(ROOT / 'tools/deploy.py', *args)
+    assert result.returncode == 1
+    assert f'{lost} is both source and target' in result.stderr
+    assert (config.parent / lost).read_bytes() == before
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'name', ['mask-rcnn_ba-r18_fpn_nuclei', 'upernet_ba-r18_nuclei']
 )

@@ -20,6 +20,7 @@ from banet.apis.config import load_config
 from banet.apis.model import build_model, load_model
 from banet.checkpoint.convert import convert
 from banet.checkpoint.formats import open_checkpoint
+from banet.checkpoint.locate import locate
 from banet.checkpoint.weights import (
     let_mmengine_unwrap,
     unwrap,
@@ -213,6 +214,18 @@ def test_addresses_are_fetched_once(server, tmp_path, monkeypatch):
     assert fetched == ['/x.pth']
     with pytest.raises(CheckpointError, match='gone.pth cannot be fetched'):
         load_weights(model, f'{address}/gone.pth')
+
+
+def test_files_of_one_name_are_told_apart(server, tmp_path, monkeypatch):
+    folder, address, fetched = server
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'hub'))
+    for run in ('a', 'b'):
+        (folder / run).mkdir()
+        (folder / run / 'latest.pth').write_text(run)
+    names = 'a/latest.pth', 'b/latest.pth', 'b/latest.pth?download=1'
+    files = [locate(f'{address}/{name}') for name in names]
+    assert [file.read_text() for file in files] == ['a', 'b', 'b']
+    assert len(set(files)) == len(fetched) == 3
 
 
 def test_unknown_addresses_are_named():

@@ -1,6 +1,7 @@
 """What the check says of whole data sets, and its tool."""
 
 import csv
+import os
 import re
 import signal
 
@@ -12,6 +13,7 @@ from runs import ROOT, tool
 from small_data import CLS, DET, found, SEG, truncate
 
 from banet.data import check_data, CheckError
+from banet.data.items import check_counts
 from banet.data.walk import each
 
 
@@ -98,3 +100,35 @@ def test_interrupt_is_left_to_the_tool_by_its_workers():
     """Which ends them; else each would print a traceback of its own."""
     (handler,) = each(signal.getsignal, [signal.SIGINT], 1, 'train')
     assert handler is signal.SIG_IGN
+
+
+def test_worker_that_was_killed_ends_the_check():
+    with pytest.raises(CheckError, match='val: a process that looks at the i'):
+        list(each(os._exit, [9, 9], 1, 'val'))
+
+
+@pytest.mark.parametrize('config', [DET, SEG, CLS])
+def test_config_needs_no_visualizer(config, data, tmp_path):
+    """The Runner has one of its own."""
+    report = data.check(config, tmp_path, visualizer=None)
+    assert len(report.sheets) == 2
+    assert not report.problems
+
+
+def test_images_of_several_classes_each_are_not_counted():
+    infos = [dict(gt_label=[0, 1]), dict(gt_label=[])]
+    assert check_counts(infos, ['a', 'b', 'c'], 'here', False) == []
+
+
+@pytest.mark.slow
+def test_file_of_any_name_is_reported(data, tmp_path):
+    """Names that are no UTF-8 come out of old archives."""
+    name = os.fsdecode(b'caf\xe9.png')
+    data.image.with_name(name).write_bytes(b'')
+    options = [f'{k}={v}' for k, v in data.options(SEG).items()]
+    config = ROOT / 'configs' / 'demo' / SEG
+    words = ['check_data.py', config, '--out', tmp_path / 'out']
+    result = tool(*words, '--cfg-options', *options)
+    assert result.returncode == 1, result.stderr
+    assert r'caf\udce9.png' in result.stdout
+    assert b'caf\xe9.png' in (tmp_path / 'out/problems.csv').read_bytes()

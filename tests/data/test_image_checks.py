@@ -1,10 +1,14 @@
 """Images that real people have, and what training makes of them."""
 
+from io import BytesIO
+
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 from small_data import DET, found, picture, PIXELS, SEG, SIZE, truncate
+
+from banet.data.images import check_file
 
 
 def rotated(path):
@@ -15,6 +19,13 @@ def rotated(path):
 
 def deep(path):
     cv2.imwrite(str(path), PIXELS[..., 0].astype(np.uint16) * 256)
+
+
+def filmed(path):
+    """As phones write it: a video, of any bytes, behind the image."""
+    picture().save(path, 'jpeg')
+    with open(path, 'ab') as file:
+        file.write(b'ftyp \xff\xda mdat')
 
 
 # What is done to an image: errors in detection, errors in segmentation, notes
@@ -32,6 +43,7 @@ IMAGES = {
     'gray': (lambda p: picture('L').save(p), None, 'converted image'),
     'RGBA': (lambda p: picture('RGBA').save(p), None, 'converted image'),
     'palette': (lambda p: picture('P').save(p), None, 'converted image'),
+    'filmed': (filmed, None, None),
     'rotated': (rotated, 'of another size', 'rotated image'),
     'resized': (
         lambda p: picture().resize((30, 20)).save(p),
@@ -72,3 +84,15 @@ def test_training_meets_what_the_check_says(name, data):
     assert image.dtype == np.uint8
     assert image.shape[2] == 3
     assert (image.shape[:2] == SIZE) == (error is None)
+
+
+def test_end_of_a_thumbnail_is_not_the_images(tmp_path):
+    path, thumbnail = tmp_path / 'a.jpg', BytesIO()
+    picture().save(thumbnail, 'jpeg')
+    comment = b'Exif\0\0' + thumbnail.getvalue()
+    picture().save(path, 'jpeg', exif=comment)
+    assert path.read_bytes().count(b'\xff\xd9') == 2
+    assert check_file(str(path)) == []
+    path.write_bytes(path.read_bytes()[:-300])
+    (problem,) = check_file(str(path))
+    assert problem.text == 'the file is cut off: its end is missing'

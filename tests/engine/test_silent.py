@@ -12,8 +12,10 @@ from mmengine.registry import init_default_scope, MODELS
 from runs import DET, short_run, stopped, TASKS, tool
 
 from banet import BAEfficientNet, BAMobileNetV3, BAResNet
-from banet.engine.launch import keep_start
+from banet.engine.paths import LaunchError
 from banet.engine.silent import check_silent
+from banet.engine.start import find_start, keep_start, resumes_latest
+from banet.engine.workdir import settle_last_checkpoint
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='needs to have no GPU')
@@ -28,6 +30,13 @@ def test_half_precision_without_a_gpu_is_one_line(
         monkeypatch, 'train.py', DET, '--work-dir', tmp_path, *options
     )
     assert 'needs a GPU, and none is visible: leave --amp out' in line
+
+
+def test_half_precision_of_a_cpu_on_a_gpu_is_one_line(monkeypatch):
+    monkeypatch.setattr('banet.engine.silent.get_device', lambda: 'cuda')
+    config = Config(dict(optim_wrapper=dict(type='CPUAmpOptimWrapper')))
+    with pytest.raises(LaunchError, match='set --cfg-options optim_wrapper.'):
+        check_silent(config, Namespace(amp=False))
 
 
 def test_augmented_test_of_masks_is_one_line(
@@ -114,7 +123,15 @@ def test_upstream_is_told_where_a_resumed_training_starts(
     monkeypatch.setattr(sys, 'argv', ['train.py', 'x.py', *words, '--a', 'b'])
     keep_start(config, args)
     assert sys.argv == ['train.py', 'x.py', '--a', 'b']
-    (tmp_path / 'last_checkpoint').write_text('epoch_1.pth')
+    assert find_start(config, args) == 'start.pth'  # which is looked at
+    # Of several processes one mends the note, and all agree before and after.
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'gone.pth'))
+    assert find_start(config, args) == 'start.pth'
+    torch.save({}, tmp_path / 'epoch_1.pth')
+    assert find_start(config, args) is None
+    assert resumes_latest(config, args)
+    assert settle_last_checkpoint(str(tmp_path))
+    assert find_start(config, args) is None
     sys.argv = ['train.py', 'x.py', *words]
     keep_start(config, args)
     dropped = ['--cfg-options', 'load_from=None'] if scope == 'seg' else []

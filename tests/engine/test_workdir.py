@@ -217,7 +217,7 @@ def test_work_dir_of_another_config_is_refused(tmp_path):
         ('auto', {}, True),
         ('auto', dict(load_from='weights.pth'), True),  # mmdet drops it
         (True, {}, True),  # mmseg
-        (True, dict(load_from='weights.pth'), False),
+        (True, dict(load_from='weights.pth'), True),  # keep_start drops it
         (None, dict(resume=True), True),
         (None, {}, False),
         (False, {}, False),

@@ -1,5 +1,7 @@
 """Layouts of class folders: which folder validates, and by which share."""
 
+import os
+
 import pytest
 from mmengine.config import Config
 from mmengine.registry import DATASETS, init_default_scope
@@ -91,6 +93,14 @@ def test_share_is_of_each_class_and_the_same_again(top, tmp_path):
     assert {
         again[1].get_data_info(i)['img_path'] for i in range(len(again[1]))
     } == paths[1]
+
+
+def test_name_that_no_list_can_hold_is_named(tmp_path):
+    root = folders(tmp_path / 'd', '')
+    Image.new('RGB', (8, 8)).save(root / 'cat' / os.fsdecode(b'\xe9.png'))
+    with pytest.raises(NewConfigError, match=r'udce9.png. cannot stand in a'):
+        datasets(tmp_path, data=root, val_share=0.4)
+    assert not list(tmp_path.glob('my*'))
 
 
 def test_every_suffix_is_read(tmp_path):

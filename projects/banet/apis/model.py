@@ -43,7 +43,7 @@ def build_model(config: Config) -> nn.Module:
     if config.get('data_preprocessor'):  # as mmpretrain's runner does
         cfg.setdefault(
             'data_preprocessor',
-            dict(type='ClsDataPreprocessor', **config.data_preprocessor),
+            {'type': 'ClsDataPreprocessor', **config.data_preprocessor},
         )
     with only_warnings():  # who trains it is told by the Runner
         model = MODELS.build(cfg)

@@ -4,6 +4,7 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
+from ..data.sheet import LIBRARY_VISUALIZERS
 from .config import SCOPES
 from .predictor import Predictor
 
@@ -126,10 +127,9 @@ KINDS = dict(zip(SCOPES, (Classifier, Detector, Segmentor)))
 def _without_backends(config):
     """The config for upstream's inferencers, whose pictures go nowhere."""
     config = Config(config._cfg_dict.to_dict(), filename=config.filename)
-    kinds = dict(mmdet='DetLocalVisualizer', mmseg='SegLocalVisualizer')
     visualizer = config.get('visualizer') or {}
     config.visualizer = {
-        'type': kinds[config.default_scope],
+        'type': LIBRARY_VISUALIZERS[config.default_scope],
         'name': 'banet',
         **{
             key: visualizer[key]

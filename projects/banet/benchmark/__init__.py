@@ -7,11 +7,12 @@ step, ``runtimes`` what runs it, ``timing`` measures time and memory, and
 
 from .networks import BenchmarkError, NETWORKS
 from .report import plot, table, write_json
-from .suite import run_suite, SUITES
+from .suite import DEVICES, run_suite, SUITES
 from .timing import run
 
 __all__ = [
     'BenchmarkError',
+    'DEVICES',
     'NETWORKS',
     'SUITES',
     'plot',

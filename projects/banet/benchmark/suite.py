@@ -146,9 +146,9 @@ def commands(name: str, more: list[str]) -> Iterator[tuple[Case, list[str]]]:
         name (str): One of :data:`SUITES`.
         more (list[str]): Options of all cases, such as ``--threads 2``.
     """
+    device = [] if '--device' in more else ['--device', DEVICES[name]]
     for case in SUITES[name]:
-        words = [*shlex.split(case.options), '--device', DEVICES[name]]
-        yield case, words + more
+        yield case, [*shlex.split(case.options), *device, *more]
 
 
 def run_suite(

@@ -15,7 +15,7 @@ from ..backbones import BAResNet, names
 from ..backbones.loading import LoadingMixin, LoadReport
 from ..backbones.mismatch import is_folded
 from ..utils.errors import CheckpointError
-from ..utils.files import check_target
+from ..utils.files import check_apart, check_target
 from ..utils.text import shorten
 from ..version import __version__
 from .files import plain, read, sha256, write
@@ -161,10 +161,7 @@ def convert(
     target = Path(target)
     check_target(target, force or publish)
     checkpoint = open_checkpoint(source, trust, ema)
-    if target.exists() and target.samefile(locate(source)):
-        raise CheckpointError(
-            f'{target} is both source and target: name another target.'
-        )
+    check_apart(target, locate(source))
     chosen = checkpoint.without_attention() if drop_attention else checkpoint
     if to == 'mm':
         meta = {

@@ -1,5 +1,6 @@
 """Checkpoints that lie elsewhere: ``torchvision://`` and ``http(s)://``."""
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Union
@@ -37,19 +38,23 @@ def locate(path: Union[str, Path]) -> Path:
                 f'{text} is unknown; near it are {shorten(near) or "none"}.'
             )
         text = known[name]
+        file = os.path.basename(text)
+    else:
+        # One host may have many files of one name.
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        file = f'{digest}-{os.path.basename(text.partition("?")[0])}'
     if not text.startswith(('http://', 'https://')):
         raise CheckpointError(
             f'{text} cannot be fetched: name a file, torchvision://, http:// '
             'or https://.'
         )
-    folder = Path(torch.hub.get_dir(), 'checkpoints')
-    file = folder / os.path.basename(text.partition('?')[0])
-    if not file.is_file():
+    kept = Path(torch.hub.get_dir(), 'checkpoints', file)
+    if not kept.is_file():
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(text, str(file), progress=False)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(text, str(kept), progress=False)
         except (OSError, ValueError, RuntimeError) as error:
             raise CheckpointError(
                 f'{text} cannot be fetched: {error}.'
             ) from error
-    return file
+    return kept

@@ -70,13 +70,22 @@ def check_file(path: str) -> list[Problem]:
 
 
 def _has_end(path):
-    """Whether a JPEG has its end marker behind its last scan.
+    """Whether a JPEG has its end marker behind its first scan.
 
-    OpenCV reads one that is cut off as well, and fills it up with grey.
+    OpenCV reads one that is cut off as well, and fills it up with grey. A
+    thumbnail in front of the scan and a video behind the end, as phones
+    write them, have markers of their own.
     """
     with open(path, 'rb') as file:
         content = file.read()
-    return content.rfind(b'\xff\xd9') > content.rfind(b'\xff\xda')
+    place = 2  # behind the start marker
+    while content[place : place + 1] == b'\xff':
+        kind = content[place + 1]
+        if kind == 0xDA:
+            break
+        # Segments say how long they are, in front of their content.
+        place += 2 + int.from_bytes(content[place + 2 : place + 4], 'big')
+    return content.find(b'\xff\xd9', place) >= 0
 
 
 def check_image(

@@ -57,9 +57,10 @@ def check_counts(
     infos: list, names: Optional[Sequence[str]], where: str, evaluates: bool
 ) -> list[Problem]:
     """Classes of which there is no image, where images have one class each."""
-    labels = Counter(info.get('gt_label') for info in infos)
+    labels = [info.get('gt_label') for info in infos]
     if not all(isinstance(label, int) for label in labels):
-        return []
+        return []  # several classes each, or none
+    counts = Counter(labels)
     return [
         Problem(
             NOTE if evaluates else LOST,
@@ -68,7 +69,7 @@ def check_counts(
             f'{name!r} has no image',
         )
         for i, name in enumerate(names or ())
-        if not labels[i]
+        if not counts[i]
     ]
 
 

@@ -64,7 +64,10 @@ class Report:
 
     def write(self, path: Path) -> None:
         """Write every problem as a row of a csv file."""
-        with open(path, 'w', newline='') as file:
+        # A file's name may hold any bytes.
+        with open(
+            path, 'w', newline='', encoding='utf-8', errors='surrogateescape'
+        ) as file:
             writer = csv.writer(file)
             writer.writerow(['split', *(f.name for f in fields(Problem))])
             writer.writerows([s, *astuple(p)] for s, p in self.problems)

@@ -14,6 +14,11 @@ from .report import ERROR, NOTE, Problem
 COLUMNS, ROWS = 4, 3
 TILE, CAPTION = 240, 16  # pixels
 LETTERS = 38  # that fit under a tile
+LIBRARY_VISUALIZERS = dict(
+    mmpretrain='UniversalVisualizer',
+    mmdet='DetLocalVisualizer',
+    mmseg='SegLocalVisualizer',
+)
 
 
 def draw_sheet(

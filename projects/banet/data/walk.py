@@ -3,6 +3,8 @@
 import signal
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
@@ -24,6 +26,7 @@ from .sets import (
     check_evaluator,
     check_heads,
     check_splits,
+    CheckError,
     classes_in,
     is_coco,
     kind_of,
@@ -32,7 +35,7 @@ from .sets import (
     split_leaves,
     SPLITS,
 )
-from .sheet import draw_sheet
+from .sheet import draw_sheet, LIBRARY_VISUALIZERS
 from .unread import check_unread_files
 
 
@@ -52,7 +55,7 @@ def check_data(
             without decoding images and labels. Defaults to False.
 
     Raises:
-        CheckError: The config has no data.
+        CheckError: The config has no data, or a worker was killed.
     """
     init_default_scope(cfg.default_scope)
     report = Report()
@@ -75,7 +78,11 @@ def check_data(
         look_at(part, workers, fast, report)
         if out and part.dataset is not None:
             sheet = out / f'{split}-{len(report.sheets)}.png'
-            problems = draw_sheet(part.dataset, cfg.visualizer, split, sheet)
+            # The Runner has one of its own, too, where a config has none.
+            drawer = cfg.get('visualizer') or dict(
+                type=LIBRARY_VISUALIZERS[cfg.default_scope]
+            )
+            problems = draw_sheet(part.dataset, drawer, split, sheet)
             report.add(split, problems)
             report.sheets.append(sheet)
         report.add(split, check_twice(part, first))
@@ -197,15 +204,22 @@ def each(check, infos: list, workers: int, split: str):
     # Spawned: forking a process that has threads may hang.
     # Ctrl-C is for this process, which ends them.
     ignore = signal.signal, (signal.SIGINT, signal.SIG_IGN)
-    pool = get_context('spawn').Pool(workers, *ignore) if workers else None
+    spawn = get_context('spawn')
+    pool = ProcessPoolExecutor(workers, spawn, *ignore) if workers else None
     try:
-        walk = pool.imap if pool else map
+        walk = pool.map if pool else map
         for result in walk(check, infos):
             if bar:
                 bar.update()
             yield result
+    except BrokenProcessPool as error:
+        raise CheckError(
+            f'{split}: a process that looks at the images was killed, for '
+            'want of memory or by a damaged file. Use fewer --workers; '
+            '--workers 0 looks in one process.'
+        ) from error
     finally:
         if pool:
-            pool.terminate()
+            pool.shutdown(wait=False, cancel_futures=True)
         if bar:
             print(file=sys.stderr)

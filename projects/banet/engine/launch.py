@@ -23,6 +23,7 @@ from ..utils.compat import PIP
 from ..utils.errors import BanetError, CheckpointError
 from .paths import check_paths, check_starts, check_truth, LaunchError
 from .silent import check_heads, check_silent
+from .start import find_start, find_work_dir, keep_start, resumes_latest
 from .workdir import (
     check_owner,
     check_space,
@@ -145,12 +146,10 @@ def check(config: Config, args) -> None:
     if testing:
         checkpoint, splits = args.checkpoint, ('test',)
     else:
-        named = isinstance(args.resume, str)  # mmseg's --resume is a flag
-        checkpoint = args.resume if named else config.get('load_from')
-        splits = ('train',)
+        checkpoint, splits = find_start(config, args), ('train',)
         if not getattr(args, 'no_validate', False):
             splits += ('val',)
-    if checkpoint and checkpoint != 'auto':  # 'auto': upstream finds it
+    if checkpoint:
         check_checkpoint(checkpoint)
         if '://' not in checkpoint:
             model = (
@@ -171,23 +170,6 @@ def check(config: Config, args) -> None:
     check_work_dir(work_dir)
     if not testing:
         check_owner(work_dir, args.config)
-
-
-def find_work_dir(config: Config, args) -> str:
-    """Return the folder that the upstream script will write to."""
-    return (
-        args.work_dir
-        or config.get('work_dir')
-        or os.path.join('work_dirs', Path(args.config).stem)
-    )
-
-
-def resumes_latest(config: Config, args) -> bool:
-    """Whether the run goes on from what ``last_checkpoint`` names."""
-    if args.resume == 'auto':  # mmdet and mmpretrain drop load_from then
-        return True
-    resume = config.get('resume') if args.resume is None else args.resume
-    return resume is True and not config.get('load_from')
 
 
 def prepare_work_dir(config: Config, args) -> None:
@@ -216,35 +198,6 @@ def prepare_work_dir(config: Config, args) -> None:
             '2: --cfg-options default_hooks.checkpoint.max_keep_ckpts=2',
             file=sys.stderr,
         )
-
-
-def keep_start(config: Config, args) -> None:
-    """Let --resume in an empty work dir start from the config's load_from.
-
-    mmdet and mmpretrain drop load_from for it, and would train from scratch;
-    mmseg would go on from load_from as if it were a run of its own, in a work
-    dir that has one, too.
-    """
-    start = config.get('load_from')
-    path = find_work_dir(config, args)
-    flag = args.resume is True
-    if not (flag or args.resume == 'auto') or not start:
-        return
-    if Path(path, 'last_checkpoint').exists():
-        if flag:
-            sys.argv += ['--cfg-options', 'load_from=None']
-        return
-    for i, word in reversed(list(enumerate(sys.argv))):
-        if word == '--resume':
-            named = sys.argv[i + 1 : i + 2] == ['auto'] and not flag
-            del sys.argv[i : i + 1 + named]
-        elif word.startswith('--resume='):
-            del sys.argv[i]
-    print(
-        f'train.py: nothing to resume in {path} yet: the training starts '
-        f'from load_from={start}.',
-        file=sys.stderr,
-    )
 
 
 def check_cpu_launch(config: Config) -> None:

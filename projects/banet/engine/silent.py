@@ -26,6 +26,12 @@ def check_silent(config: Config, args) -> None:
             '--cfg-options optim_wrapper.type=OptimWrapper '
             '(CPUAmpOptimWrapper trains in bfloat16 on a CPU).'
         )
+    if name == 'CPUAmpOptimWrapper' and get_device() != 'cpu':
+        raise LaunchError(
+            'CPUAmpOptimWrapper has no effect on a GPU, where the training '
+            'would be in float32: set '
+            '--cfg-options optim_wrapper.type=AmpOptimWrapper.'
+        )
     roi_head = (config.get('model') or {}).get('roi_head') or {}
     if getattr(args, 'tta', False) and 'mask_head' in roi_head:
         raise LaunchError(

@@ -181,6 +181,22 @@ def settle_last_checkpoint(path: str) -> Optional[str]:
     )
 
 
+def can_resume(path: str) -> bool:
+    """Whether a resumed training has a whole checkpoint to go on from.
+
+    The same before and after :func:`settle_last_checkpoint`, which one of
+    several processes calls.
+    """
+    note = Path(path, 'last_checkpoint')
+    named = note.read_text().strip() if note.exists() else ''
+    if '://' in named or (named and Path(named).is_dir()):
+        return True  # in a store; or of DeepSpeed's
+    files = sorted(Path(path).glob('*.pth'), key=_number, reverse=True)
+    return bool(named and is_whole(named)) or any(
+        is_whole(file) for file in files if _number(file) >= 0
+    )
+
+
 def _number(path):
     """Epoch or iteration of a checkpoint to resume; -1 for other files."""
     found = re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', path.name)

@@ -145,6 +145,12 @@ def write_lists(folder: Path, args) -> dict[str, Path]:
     }
     for path in lists.values():
         check_target(path, args.force)
+    for line in (*lines['train'], *lines['val']):
+        if not line.isprintable():
+            raise NewConfigError(
+                f'{line.rpartition(" ")[0]!a} cannot stand in a list of '
+                'images, which is UTF-8 with a line each: rename the file.'
+            )
     for split, path in lists.items():
         put_whole(''.join(f'{x}\n' for x in lines[split]).encode(), path)
     return lists

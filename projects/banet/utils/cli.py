@@ -4,7 +4,9 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
+from typing import cast
 
 from .errors import BanetError
 
@@ -35,6 +37,8 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 def run(main: Callable, parser: argparse.ArgumentParser) -> None:
     """Exit with what ``main(args)`` returns, or with one line on bad input."""
     name = Path(sys.argv[0]).name
+    # Names of files may hold what no encoding can print.
+    cast(TextIOWrapper, sys.stdout).reconfigure(errors='backslashreplace')
     try:
         sys.exit(main(parser.parse_args()))
     except BanetError as error:

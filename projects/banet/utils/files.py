@@ -34,6 +34,16 @@ def check_target(path: Union[str, Path], force: bool = False) -> None:
     raise CheckpointError(problem)
 
 
+def check_apart(target: Union[str, Path], source: Union[str, Path]) -> None:
+    """Raise CheckpointError if writing ``target`` would replace ``source``."""
+    if all(map(os.path.exists, (target, source))) and os.path.samefile(
+        target, source
+    ):
+        raise CheckpointError(
+            f'{target} is both source and target: name another target.'
+        )
+
+
 def open_folder(path: Union[str, Path]) -> None:
     """Make a folder, and write to it for a moment.
 
