@@ -68,11 +68,13 @@ def suite(args):
     """All cases, with this call's device, threads and rounds."""
     if args.out:
         check_writable(args.out)
-    defaults = vars(options().parse_args([]))
+    parser = options()
+    parser.set_defaults(**dict.fromkeys(vars(args)))
+    given = {k: v for k, v in vars(parser.parse_args()).items() if v}
     own = [
         f'--{name.replace("_", "-")}'
-        for name, value in vars(args).items()
-        if name not in SUITE_OPTIONS and value != defaults[name]
+        for name in given
+        if name not in SUITE_OPTIONS
     ]
     if own:
         raise BenchmarkError(
@@ -81,7 +83,7 @@ def suite(args):
         )
     more = ['--repeats', str(args.repeats)]
     more += ['--threads', str(args.threads)] if args.threads else []
-    if args.device != defaults['device']:
+    if 'device' in given:
         if args.device.partition(':')[0] != DEVICES[args.suite]:
             raise BenchmarkError(
                 f'--suite {args.suite} is for {DEVICES[args.suite]}, not for '

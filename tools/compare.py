@@ -8,7 +8,7 @@ through tools/train.py and becomes a row of results/PLAN.csv; runs that have a
 row are skipped, and a run that was cut off goes on where it was. Then
 results/PLAN.md and .png are written: mean, deviation, and the difference to
 the first network, paired by seed, with its 95 % interval. Two rows made under
-different recipes, data, versions or devices are never averaged.
+different recipes, starts, data, versions or devices are never averaged.
 """
 
 import signal

@@ -77,6 +77,8 @@ def test_what_was_measured_is_kept_after_each_case():
     [
         ('cpu --dtype bf16 --plot x.png', 'cpu has its own --dtype, --plot'),
         ('cpu --device cuda:1', '--suite cpu is for cpu, not for --device cu'),
+        ('gpu --device cpu', '--suite gpu is for cuda, not for --device cpu'),
+        ('gpu --mode infer', 'gpu has its own --mode'),
     ],
 )
 def test_option_that_no_case_would_follow_is_named(options, message):

@@ -3,15 +3,18 @@
 import json
 
 import pytest
+import torch
 from comparisons import PLAN, row
 
 from banet.compare.folder import (
     check_origin,
+    find_start,
+    MINUTES,
     start_id,
     TrainingError,
     write_origin,
 )
-from banet.compare.plan import Plan
+from banet.compare.plan import Plan, Start
 from banet.compare.training import Training
 
 
@@ -29,18 +32,46 @@ def test_what_was_trained_otherwise_is_refused(name, called, tmp_path):
     """It would become a row of a recipe that it never had."""
     check_origin(tmp_path / 'new', row())
     write_origin(tmp_path, row())
+    check_origin(tmp_path, row(**{name: 'other'}))  # it left nothing
+    torch.save({}, tmp_path / 'epoch_1.pth')
     check_origin(tmp_path, row(commit='another', minutes='9'))
     with pytest.raises(TrainingError, match=f'a run of other {called}: rem'):
         check_origin(tmp_path, row(**{name: 'other'}))
 
 
-def test_a_start_is_known_by_its_recipe_and_not_by_its_network(tmp_path):
+def test_folder_that_does_not_say_what_it_holds_is_refused(tmp_path):
+    (tmp_path / MINUTES).write_text('{}')
+    with pytest.raises(TrainingError, match='a run of other recipes and st'):
+        check_origin(tmp_path, row())
+    folder = tmp_path / 'pre/plain-0'
+    folder.mkdir(parents=True)
+    for name in (MINUTES, 'last_checkpoint'):
+        (folder / name).write_text('')
+    with pytest.raises(TrainingError, match='plain-0, which is not finished'):
+        find_start(Start('pre'), tmp_path, 'plain', 0)
+    write_origin(folder, row())
+    assert find_start(Start('pre'), tmp_path, 'plain', 0) == folder
+
+
+def test_curves_of_what_failed_are_not_those_of_the_run(tmp_path):
+    curves = tmp_path / '20260101_000000/vis_data/scalars.json'
+    curves.parent.mkdir(parents=True)
+    for recipe, there in (('a', False), ('a', True), ('b', False)):
+        write_origin(tmp_path, row(recipe=recipe))
+        assert curves.exists() == there
+        curves.write_text('{}')
+
+
+@pytest.mark.parametrize('network', [None, 'plain'])
+def test_a_start_is_known_by_its_recipe(network, tmp_path):
+    """And by its network, where all networks start from that one."""
+
     def known(**other):
         write_origin(tmp_path, row(**other))
-        return start_id(tmp_path)
+        return start_id(tmp_path, Start('pre', network))
 
     first = known()
-    assert known(options='{"a": 1}') == first
+    assert (known(options='{"a": 1}') == first) == (network is None)
     assert known(recipe='other') != first
     assert known(data='other') != first
 

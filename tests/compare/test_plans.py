@@ -183,17 +183,19 @@ def test_runs_of_a_seed_see_the_same_images(data):
         assert config.randomness.seed == 3
 
 
-def test_data_lies_where_data_sets_without_a_root_say(tmp_path):
+def test_data_lies_where_the_data_sets_say(tmp_path):
     """As in configs that tools/new_config.py writes."""
     recipe = tmp_path / 'recipe.py'
     recipe.write_text(
         "train_dataloader = dict(dataset=dict(ann_file='/a/train.json', "
         "data_root='', data_prefix=dict(img='/a/images')))\n"
-        "val_dataloader = dict(dataset=dict(data_prefix='/b'))\n"
+        "val_dataloader = dict(dataset=dict(data_root='/b', data_prefix='c', "
+        "ann_file='/d.txt'))\n"
     )
     text = GOOD.replace(RECIPE, "recipe = 'recipe.py'\n")
     plan = read_plan(written_plan(tmp_path, text), None)
-    assert list(map(str, plan.roots())) == ['/a/images', '/a/train.json', '/b']
+    roots = ['/a/images', '/a/train.json', '/b', '/d.txt']
+    assert list(map(str, plan.roots())) == roots
     with pytest.raises(PlanError, match='reads /a/images, which does not ex'):
         plan.check_data()
 
@@ -202,7 +204,7 @@ def test_every_evaluators_annotations_move_with_the_data(tmp_path):
     recipe = tmp_path / 'recipe.py'
     recipe.write_text(
         "val_dataloader = dict(dataset=dict(datasets=[dict(data_root='data/a')"
-        ", dict(data_root='data/b')]))\n"
+        ", dict(data_root='data/a/x')]))\n"
         "val_evaluator = [dict(type='A', ann_file='data/a/x/val.json'), "
         "dict(type='B'), dict(type='C', ann_file=None), "
         "dict(type='D', ann_file='data/another.json')]\n"
@@ -211,5 +213,5 @@ def test_every_evaluators_annotations_move_with_the_data(tmp_path):
     text = GOOD.replace(RECIPE, "recipe = 'recipe.py'\n") + "data = 'mine'\n"
     plan = read_plan(written_plan(tmp_path, text), tmp_path)
     found = [e.get('ann_file') for e in plan.config('a', 0).val_evaluator]
-    moved = str(tmp_path / 'mine/x/val.json')
+    moved = str(tmp_path / 'mine/val.json')
     assert found == [moved, None, None, 'data/another.json']

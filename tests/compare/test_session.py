@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+import torch
 from runs import make_digits, ROOT, tool
 
 from banet.compare.training import last_message
@@ -25,10 +26,11 @@ data = 'digits'
 """
 RECIPE = f"""
 _base_ = '{ROOT}/configs/demo/ba-resnet18_digits.py'
-train_cfg = dict(max_epochs=4, val_interval=1)
+train_cfg = dict(max_epochs=6, val_interval=1)
 train_dataloader = dict(batch_size=4)
 default_hooks = dict(checkpoint=dict(interval=1), logger=dict(interval=1))
 """
+GPUS = torch.cuda.device_count()
 pytestmark = pytest.mark.slow
 
 
@@ -71,7 +73,7 @@ def stop(plan, sign, folder, kill=os.killpg):
     )
     while set(folder.glob('*.pth')) <= before:
         assert process.poll() is None
-        time.sleep(0.2)
+        time.sleep(0.05)
     kill(process.pid, sign)
     return process.communicate()[1], process.returncode
 
@@ -113,7 +115,7 @@ def test_stopped_comparison_goes_on_and_finished_runs_are_not_repeated(plan):
     assert rows_of(plan) == rows
     # Under another recipe no row joins them.
     recipe = plan.parent / 'recipe.py'
-    recipe.write_text(RECIPE.replace('max_epochs=4', 'max_epochs=5'))
+    recipe.write_text(RECIPE.replace('max_epochs=6', 'max_epochs=7'))
     plan.write_text(plan.read_text() + 'seeds = 2\n')
     mixed = compare(plan)
     assert mixed.returncode == 1
@@ -130,7 +132,7 @@ def test_diverged_run_is_kept_as_a_row_and_a_failed_one_named(plan):
     """The one beside the other, neither lost."""
     recipe = plan.parent / 'recipe.py'
     recipe.write_text(
-        RECIPE
+        RECIPE.replace('max_epochs=6', 'max_epochs=2')
         + "optim_wrapper = dict(optimizer=dict(_delete_=True, type='SGD', "
         'lr=1e30))\nparam_scheduler = []\n'
     )
@@ -146,6 +148,10 @@ def test_diverged_run_is_kept_as_a_row_and_a_failed_one_named(plan):
     (row,) = rows_of(plan)
     assert (row['network'], row['status']) == ('plain', 'diverged')
     assert '1, 1 diverged' in (plan.parent / 'results/mine.md').read_text()
+    # Mended, it starts where nothing was trained yet.
+    plan.write_text(plan.read_text().replace(', reach=3', ''))
+    assert compare(plan).returncode == 0
+    assert [r['network'] for r in rows_of(plan)] == ['plain', 'se']
 
 
 def test_start_that_is_not_trained_is_named_before_anything_runs(plan):
@@ -164,7 +170,7 @@ def test_start_that_is_not_trained_is_named_before_anything_runs(plan):
         (['--networks', 'bav9'], "no network 'bav9'; it has plain, se"),
         (['--seeds', '7'], 'no seed 7; it has 0'),
         (['--device', 'tpu'], '--device tpu: use cpu, cuda or cuda:0'),
-        (['--device', 'cuda:9'], '--device cuda:9: 0 GPUs are visible'),
+        (['--device', 'cuda:99'], f'--device cuda:99: {GPUS} GPUs are visi'),
     ],
 )
 def test_what_cannot_be_asked_for_is_named(options, message, plan):

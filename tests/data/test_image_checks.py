@@ -28,6 +28,13 @@ def filmed(path):
         file.write(b'ftyp \xff\xda mdat')
 
 
+def padded(path):
+    """With bytes that fill up in front of a marker, as the standard allows."""
+    picture().save(path, 'jpeg')
+    content = path.read_bytes()
+    path.write_bytes(content[:2] + b'\xff\xff\xff' + content[2:])
+
+
 # What is done to an image: errors in detection, errors in segmentation, notes
 IMAGES = {
     'removed': (lambda p: p.unlink(), 'missing image', None),
@@ -44,6 +51,7 @@ IMAGES = {
     'RGBA': (lambda p: picture('RGBA').save(p), None, 'converted image'),
     'palette': (lambda p: picture('P').save(p), None, 'converted image'),
     'filmed': (filmed, None, None),
+    'padded': (padded, None, None),
     'rotated': (rotated, 'of another size', 'rotated image'),
     'resized': (
         lambda p: picture().resize((30, 20)).save(p),

@@ -37,6 +37,8 @@ def test_half_precision_of_a_cpu_on_a_gpu_is_one_line(monkeypatch):
     config = Config(dict(optim_wrapper=dict(type='CPUAmpOptimWrapper')))
     with pytest.raises(LaunchError, match='set --cfg-options optim_wrapper.'):
         check_silent(config, Namespace(amp=False))
+    check_silent(config, Namespace(amp=True))  # another wrapper
+    check_silent(config, Namespace(checkpoint='x.pth'))  # of test.py
 
 
 def test_augmented_test_of_masks_is_one_line(

@@ -97,6 +97,10 @@ def test_share_is_of_each_class_and_the_same_again(top, tmp_path):
 
 def test_name_that_no_list_can_hold_is_named(tmp_path):
     root = folders(tmp_path / 'd', '')
+    Image.new('RGB', (8, 8)).save(root / 'cat' / 'a\u3000b\u202fc.png')
+    assert sum(map(len, datasets(tmp_path, data=root, val_share=0.4))) == 11
+    for path in tmp_path.glob('my*'):
+        path.unlink()
     Image.new('RGB', (8, 8)).save(root / 'cat' / os.fsdecode(b'\xe9.png'))
     with pytest.raises(NewConfigError, match=r'udce9.png. cannot stand in a'):
         datasets(tmp_path, data=root, val_share=0.4)

@@ -30,17 +30,18 @@ def move_data(config: Config, folder: Path) -> None:
         for evaluator in (
             evaluators if isinstance(evaluators, list) else [evaluators]
         ):
-            file = evaluator.get('ann_file')
-            for root in roots - {''} if file else ():
-                if Path(file).is_relative_to(root):
-                    inner = Path(file).relative_to(root)
-                    evaluator.ann_file = str(folder / inner)
+            file = evaluator.get('ann_file') or ''
+            above = filter(Path(file).is_relative_to, roots - {''})
+            root = max(above, key=len, default=None) if file else None
+            if root:
+                inner = Path(file).relative_to(root)
+                evaluator.ann_file = str(folder / inner)
 
 
 def roots_of(config: Config) -> list[Path]:
     """The folders of the data, all splits'.
 
-    Those that a data set without a ``data_root`` names, and its list.
+    Also those that a data set names outside, and its list.
     """
     loaders = [config.get(f'{split}_dataloader') for split in SPLITS]
     found = {
@@ -54,11 +55,11 @@ def roots_of(config: Config) -> list[Path]:
 
 
 def _places(dataset):
-    if dataset.get('data_root'):
-        return [dataset['data_root']]
-    prefix = dataset.get('data_prefix')
+    root, prefix = dataset.get('data_root'), dataset.get('data_prefix')
     prefixes = prefix.values() if isinstance(prefix, dict) else [prefix]
-    return filter(None, [*prefixes, dataset.get('ann_file')])
+    named = list(filter(None, [*prefixes, dataset.get('ann_file')]))
+    # Relative ones are below the root.
+    return [root, *filter(os.path.isabs, named)] if root else named
 
 
 def data_id(roots: Sequence[Path]) -> str:

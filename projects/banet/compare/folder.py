@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from ..engine.workdir import can_resume
 from ..utils.errors import BanetError
 from ..utils.files import put_whole
 from .plan import Start
@@ -36,8 +37,8 @@ def find_start(start: Start, work_dir: Path, network: str, seed: int) -> Path:
         start.network or network,
         seed if start.seed is None else start.seed,
     )
-    note = source / 'last_checkpoint'
-    if not (source / MINUTES).exists() or not note.exists():
+    needed = MINUTES, ORIGIN, 'last_checkpoint'
+    if not all((source / name).exists() for name in needed):
         raise TrainingError(
             f'{network} of seed {seed} starts from {source}, which is not '
             f'finished: run tools/compare.py with the plan {start.plan} and '
@@ -47,11 +48,12 @@ def find_start(start: Start, work_dir: Path, network: str, seed: int) -> Path:
     return source
 
 
-def start_id(source: Path) -> str:
-    """Changes with the recipe, data, versions or device of a start, which
-    may differ in its network alone."""
+def start_id(source: Path, start: Start) -> str:
+    """Changes with what a start was made from: its network, too, unless each
+    network starts from its own."""
     origin = _read(source)
-    origin.pop('options', None)
+    if start.network is None:
+        origin.pop('options')
     text = json.dumps(origin, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -67,21 +69,38 @@ def check_origin(folder: Path, row: Row) -> None:
         TrainingError: It is not, so that it must neither go on under this
             recipe nor become a row of it.
     """
-    there = _read(folder)
-    differ = [
-        called for name, called in KEPT.items() if there.get(name) != row[name]
-    ]
-    if there and differ:
+    differ = _differences(folder, row)
+    if differ and ((folder / MINUTES).exists() or can_resume(str(folder))):
         raise TrainingError(
             f'{folder} holds a run of other {" and ".join(differ)}: remove '
             'it, or name another folder with --work-dir.'
         )
 
 
+def _differences(folder, row):
+    """Of what is noted there, if anything is, to what a run is made from."""
+    there = _read(folder)
+    return [
+        called for name, called in KEPT.items() if there.get(name) != row[name]
+    ]
+
+
 def write_origin(folder: Path, row: Row) -> None:
-    """Note what a run is made from."""
+    """Note what a run is made from.
+
+    Curves of something else go: it failed before its first checkpoint, and
+    the run's own would be read with them.
+    """
+    if _differences(folder, row):
+        for file in curves_of(folder):
+            file.unlink()
     origin = {name: row[name] for name in KEPT}
     put_whole(json.dumps(origin, indent=1).encode(), folder / ORIGIN)
+
+
+def curves_of(folder: Path) -> list[Path]:
+    """The files of what was logged there, by the process that wrote them."""
+    return sorted(folder.glob('*/vis_data/scalars.json'))
 
 
 def _read(folder):

@@ -77,11 +77,20 @@ class Session:
 
         Raises:
             RowsError: Their rows could not be averaged with those there are.
-            TrainingError: One starts from a run that is not finished.
             PlanError: The data is not there.
+            TrainingError: One starts from a run that is not finished, or its
+                folder holds a run of something else.
         """
         rows = read_rows(self.csv, self.plan)
         done = set(map(run_of, rows))
+        runs = [
+            (network, seed)
+            for seed in seeds
+            for network in networks
+            if (network, str(seed)) not in done
+        ]
+        if runs:
+            self.plan.check_data()
         trainings = [
             Training(
                 self.plan,
@@ -92,12 +101,8 @@ class Session:
                 self.device,
                 self._shared,
             )
-            for seed in seeds
-            for network in networks
-            if (network, str(seed)) not in done
+            for network, seed in runs
         ]
-        if trainings:
-            self.plan.check_data()
         new = [training.known for training in trainings]
         check_alike([*rows, *new], self.csv)
         return trainings

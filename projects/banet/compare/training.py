@@ -21,6 +21,7 @@ from ..utils.files import put_whole
 from ..utils.lock import hold
 from .folder import (
     check_origin,
+    curves_of,
     find_start,
     folder_of,
     MINUTES,
@@ -81,7 +82,7 @@ class Training:
         )
         if plan.start is not None:
             source = find_start(plan.start, work_dir, network, seed)
-            self.known['start'] = start_id(source)
+            self.known['start'] = start_id(source, plan.start)
             checkpoint = (source / 'last_checkpoint').read_text().strip()
             self.config.model.backbone.init_cfg = dict(
                 type='Pretrained', checkpoint=checkpoint, prefix='backbone.'
@@ -109,7 +110,7 @@ class Training:
         if self._stopped:
             with hold(self.folder):  # by its workers, for some seconds more
                 pass
-        if code and not self._diverged():
+        if code and (self._stopped or not self._diverged()):
             log = self.folder / 'out.log'
             last = last_message(log.read_text(errors='replace'))
             raise TrainingError(
@@ -191,7 +192,7 @@ class Training:
 
     def _minutes(self):
         """Of all processes that took part, by their logs."""
-        files = sorted(self.folder.glob('*/vis_data/scalars.json'))
+        files = curves_of(self.folder)
         spans = [
             file.stat().st_mtime
             - time.mktime(time.strptime(file.parts[-3], '%Y%m%d_%H%M%S'))
@@ -202,7 +203,7 @@ class Training:
     def progress(self) -> float:
         """Share of the schedule that is done, from 0 to 1; in epochs, if the
         schedule counts those."""
-        files = sorted(self.folder.glob('*/vis_data/scalars.json'))
+        files = curves_of(self.folder)
         for file in reversed(files):
             for line in reversed(file.read_text().splitlines()):
                 with suppress(ValueError):  # it is being written

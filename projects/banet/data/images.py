@@ -80,11 +80,13 @@ def _has_end(path):
         content = file.read()
     place = 2  # behind the start marker
     while content[place : place + 1] == b'\xff':
-        kind = content[place + 1]
-        if kind == 0xDA:
+        kind = content[place + 1 : place + 2]
+        if kind in (b'\xda', b''):  # the scan, or nothing
             break
-        # Segments say how long they are, in front of their content.
-        place += 2 + int.from_bytes(content[place + 2 : place + 4], 'big')
+        place += 1
+        if kind != b'\xff':  # which fills up
+            # Segments say how long they are, in front of their content.
+            place += 1 + int.from_bytes(content[place + 1 : place + 3], 'big')
     return content.find(b'\xff\xd9', place) >= 0
 
 

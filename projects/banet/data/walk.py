@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -207,8 +207,11 @@ def each(check, infos: list, workers: int, split: str):
     spawn = get_context('spawn')
     pool = ProcessPoolExecutor(workers, spawn, *ignore) if workers else None
     try:
-        walk = pool.map if pool else map
-        for result in walk(check, infos):
+        results: Iterable = map(check, infos)
+        if pool:  # which keeps something of every chunk from the start
+            chunk = max(1, len(infos) // (64 * workers))
+            results = pool.map(check, infos, chunksize=chunk)
+        for result in results:
             if bar:
                 bar.update()
             yield result

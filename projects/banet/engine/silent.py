@@ -16,17 +16,20 @@ def check_silent(config: Config, args) -> None:
         config (Config): With the command line's options merged in.
         args (Namespace): Parsed by the upstream script's own parser.
     """
+    trains = not hasattr(args, 'checkpoint')  # train.py, not test.py
     wrapper = (config.get('optim_wrapper') or {}).get('type')
     name = getattr(wrapper, '__name__', wrapper)
     half = getattr(args, 'amp', False) or name == 'AmpOptimWrapper'
-    if half and get_device() == 'cpu' and not hasattr(args, 'checkpoint'):
+    if half and trains and get_device() == 'cpu':
         raise LaunchError(
             'training in half precision (--amp, AmpOptimWrapper) needs a GPU, '
             'and none is visible: leave --amp out, or set '
             '--cfg-options optim_wrapper.type=OptimWrapper '
             '(CPUAmpOptimWrapper trains in bfloat16 on a CPU).'
         )
-    if name == 'CPUAmpOptimWrapper' and get_device() != 'cpu':
+    # --amp takes another wrapper.
+    own = name == 'CPUAmpOptimWrapper' and not getattr(args, 'amp', False)
+    if own and trains and get_device() != 'cpu':
         raise LaunchError(
             'CPUAmpOptimWrapper has no effect on a GPU, where the training '
             'would be in float32: set '

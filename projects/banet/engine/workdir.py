@@ -187,8 +187,10 @@ def can_resume(path: str) -> bool:
     The same before and after :func:`settle_last_checkpoint`, which one of
     several processes calls.
     """
-    note = Path(path, 'last_checkpoint')
-    named = note.read_text().strip() if note.exists() else ''
+    try:
+        named = Path(path, 'last_checkpoint').read_text().strip()
+    except FileNotFoundError:
+        named = ''
     if '://' in named or (named and Path(named).is_dir()):
         return True  # in a store; or of DeepSpeed's
     files = sorted(Path(path).glob('*.pth'), key=_number, reverse=True)

@@ -146,7 +146,7 @@ def write_lists(folder: Path, args) -> dict[str, Path]:
     for path in lists.values():
         check_target(path, args.force)
     for line in (*lines['train'], *lines['val']):
-        if not line.isprintable():
+        if not _is_line(line):
             raise NewConfigError(
                 f'{line.rpartition(" ")[0]!a} cannot stand in a list of '
                 'images, which is UTF-8 with a line each: rename the file.'
@@ -154,3 +154,11 @@ def write_lists(folder: Path, args) -> dict[str, Path]:
     for split, path in lists.items():
         put_whole(''.join(f'{x}\n' for x in lines[split]).encode(), path)
     return lists
+
+
+def _is_line(text):
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes that are no UTF-8
+        return False
+    return not {'\n', '\r'} & set(text)

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable
 from io import TextIOWrapper
 from pathlib import Path
-from typing import cast
 
 from .errors import BanetError
 
@@ -38,7 +37,8 @@ def run(main: Callable, parser: argparse.ArgumentParser) -> None:
     """Exit with what ``main(args)`` returns, or with one line on bad input."""
     name = Path(sys.argv[0]).name
     # Names of files may hold what no encoding can print.
-    cast(TextIOWrapper, sys.stdout).reconfigure(errors='backslashreplace')
+    if isinstance(sys.stdout, TextIOWrapper):  # not in a notebook
+        sys.stdout.reconfigure(errors='backslashreplace')
     try:
         sys.exit(main(parser.parse_args()))
     except BanetError as error:
