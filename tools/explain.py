@@ -81,7 +81,10 @@ def options():
             )
             add.add_argument('--classes', nargs='+', metavar='NAME')
             add.add_argument(
-                '--most', type=int, default=3, help='rows per image'
+                '--most',
+                type=int,
+                default=3,
+                help='boxes per image; classes, if none are named',
             )
             add.add_argument(
                 '--versus',

@@ -73,3 +73,15 @@ def test_norm_eval_reaches_the_attention(name):
     norms = [block.attention.norm for _, block in attended(model)]
     assert norms
     assert not any(norm.training for norm in norms)
+
+
+@pytest.mark.parametrize('name', SMALL)
+def test_what_is_frozen_is_so_before_the_training(name):
+    """DDP looks once, when it wraps the model."""
+    model = build(name, frozen_stages=2)
+    before = {key: p.requires_grad for key, p in model.named_parameters()}
+    assert not all(before.values())
+    model.train()
+    assert before == {
+        key: p.requires_grad for key, p in model.named_parameters()
+    }

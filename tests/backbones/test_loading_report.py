@@ -1,6 +1,8 @@
 """The one line that tells what was loaded."""
 
+import pytest
 from mmengine.logging import MMLogger
+from mmpretrain.models.backbones import SEResNet
 from resnets import bridged, NARROW, plain, V2
 
 from banet import BAResNet
@@ -89,3 +91,12 @@ def test_attention_that_a_plain_network_drops_is_a_warning(caplog):
     (record,) = loading_log(caplog, bridged(attention=None), given)
     assert record.levelname == 'WARNING'
     assert 'unexpected: layer1.0.attention.' in record.getMessage()
+
+
+@pytest.mark.parametrize('attention', [None, V2])
+def test_another_kind_of_block_is_a_warning(attention, caplog):
+    """All that ours has is there, and still they are not its weights."""
+    theirs = plain(50, SEResNet).state_dict()
+    (record,) = loading_log(caplog, bridged(50, attention=attention), theirs)
+    assert record.levelname == 'WARNING'
+    assert 'unexpected: layer1.0.se_layer.' in record.getMessage()

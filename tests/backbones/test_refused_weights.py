@@ -114,6 +114,16 @@ def under(prefix, state_dict):
             [r'layer1.0.attention.generation.weight has shape .*ratio'],
         ),
         (
+            lambda: bridged(attention=None),
+            lambda: plain(34).state_dict(),
+            ['another depth: the model lacks layer1.2, layer2.2, layer2.3'],
+        ),
+        (
+            lambda: bridged(attention=None),
+            lambda: bridged(34, attention=None).state_dict(),
+            ['another depth: the model lacks layer1.2, layer2.2, layer2.3'],
+        ),
+        (
             bridged,
             without_one_attention,
             ['attention of 7 blocks but not that of 1: layer2.1'],

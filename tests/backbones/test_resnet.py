@@ -12,6 +12,7 @@ from mmseg.models.backbones import ResNetV1d as SegResNetV1d
 from resnets import small
 
 from banet import (
+    BARegNet,
     BAResNet,
     BAResNetV1c,
     BAResNetV1d,
@@ -173,3 +174,14 @@ def test_resnext_bridges_its_own_widths():
     model = BAResNeXt(50, groups=32, width_per_group=4)
     assert model.layer1[0].attention.in_channels == (128, 128, 256)
     assert model.layer1[0].conv2.groups == 32
+
+
+def test_stage_of_one_block_contracts_its_dilation():
+    model = BARegNet(
+        'regnetx_6.4gf',
+        strides=(2, 2, 1, 1),
+        dilations=(1, 1, 2, 4),
+        contract_dilation=True,
+    )
+    (block,) = model.layer4
+    assert block.conv2.dilation == (2, 2)

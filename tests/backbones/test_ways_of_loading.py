@@ -158,8 +158,9 @@ def test_backbone_that_gets_nothing_beside_its_twin_is_named(tmp_path):
     assert 'student.backbone gets no weights' in lines.getvalue()
 
 
-def test_weights_that_no_backbone_gets_are_refused_in_both(tmp_path):
-    state = {f'other.{n}': v for n, v in bridged().state_dict().items()}
+@pytest.mark.parametrize('where', ['other', 'other.backbone'])
+def test_weights_that_no_backbone_gets_are_refused_in_both(where, tmp_path):
+    state = {f'{where}.{n}': v for n, v in bridged().state_dict().items()}
     torch.save(dict(state_dict=state), tmp_path / 'x.pth')
     with pytest.raises(ValueError, match='cannot take these weights'):
         load_checkpoint(Pair(), str(tmp_path / 'x.pth'))

@@ -217,3 +217,10 @@ def test_values_that_were_trained_are_told_from_initial_ones(attention):
     model(images())[-1].sum().backward()
     optimizer.step()
     assert model.coverage(weights).attention_lost == 8
+
+
+def test_kernel_that_was_drawn_on_meta_counts_as_untrained():
+    """Where it started is not known: nothing that was learned is lost."""
+    with torch.device('meta'):
+        attention = EfficientChannelAttention((8, 8), 8)
+    assert attention.to_empty(device='cpu').is_untrained()

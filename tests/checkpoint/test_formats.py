@@ -8,8 +8,8 @@ import torchvision
 from checkpoint_files import classifier, eccv, FORMATS, reference, timm_deep
 from mmengine.registry import MODELS
 from mmengine.runner import load_checkpoint
-from mmpretrain.models.backbones import ResNetV1d
-from resnets import bridged, images, NARROW, plain, V1, V2
+from mmpretrain.models.backbones import ResNetV1d, SEResNet
+from resnets import bridged, images, NARROW, plain, relative, V1, V2
 from runs import tool
 from torch import nn
 
@@ -153,3 +153,31 @@ def test_api_leaves_out_a_tensor_of_another_shape(tmp_path):
     report = banet.load_weights(model, tmp_path / 'rgb.pth')
     assert [text.split()[0] for text in report.mismatched] == ['conv1.weight']
     assert torch.equal(model.bn1.weight, source.bn1.weight)
+
+
+@pytest.mark.parametrize(
+    'kind', ['EfficientChannelAttention', 'SqueezeExcitation']
+)
+def test_networks_of_the_rivals_are_read(kind, tmp_path):
+    source = bridged(attention=dict(type=kind))
+    torch.save(source.state_dict(), tmp_path / 'own.pth')
+    model = BAResNet(18, attention=dict(type=kind), **NARROW)
+    report = banet.load_weights(model, tmp_path / 'own.pth')
+    assert report.clean and report.attention_loaded == 8
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, source.state_dict()[name]), name
+    checkpoint = open_checkpoint(tmp_path / 'own.pth')
+    assert f'{kind} in 8 blocks' in checkpoint.describe()
+
+
+def test_squeeze_excitation_is_read_under_its_publishers_names(tmp_path):
+    theirs = plain(50, SEResNet, se_ratio=4).double()
+    theirs.eval()
+    whole = {f'backbone.{n}': v for n, v in theirs.state_dict().items()}
+    torch.save(dict(state_dict=whole), tmp_path / 'se.pth')
+    attention = dict(type='SqueezeExcitation', ratio=4)
+    model = BAResNet(50, attention=attention, **NARROW).double().eval()
+    assert banet.load_weights(model, tmp_path / 'se.pth').clean
+    with torch.no_grad():
+        x = images(torch.float64)
+        assert relative(model(x)[0], theirs(x)[0]) < 1e-12

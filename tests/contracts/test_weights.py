@@ -78,6 +78,20 @@ def a_network_on_meta_takes_whole_weights(case):
     assert not any(p.is_meta for p in model.parameters())
 
 
+def a_network_takes_its_own_tensors(case):
+    """And a file's twice, which it was told to keep."""
+    model, kept = case.build(), case.build()
+    whole = model.state_dict(keep_vars=True)
+    before = {name: tensor.clone() for name, tensor in whole.items()}
+    model.load_state_dict(whole)
+    for _ in range(2):
+        kept.load_state_dict(before, assign=True)
+    for found in (model.state_dict(), kept.state_dict()):
+        assert found.keys() == before.keys()
+        for name, tensor in found.items():
+            assert torch.equal(tensor, before[name]), name
+
+
 def blocks_may_be_wrapped_for_checkpointing(case):
     """torch's wrappers hide their name from state dicts."""
     model, wrapped = case.build(), case.build()
@@ -98,6 +112,7 @@ test_weights = contract(
     state_dicts_come_back,
     what_is_there_is_loaded_and_the_rest_is_named,
     a_network_on_meta_takes_whole_weights,
+    a_network_takes_its_own_tensors,
     blocks_may_be_wrapped_for_checkpointing,
 )
 EXACT = [name for name in NETWORKS if name not in REPLACING]

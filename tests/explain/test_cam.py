@@ -54,7 +54,8 @@ def scaled(heat, view):
     for resize in (lambda x: cv2.resize(x, (w, h)), lambda x: x):
         heat = heat - heat.min()
         heat = resize(heat / (1e-7 + heat.max()))
-    return heat[: view.shown.shape[0], : view.shown.shape[1]]
+    heat = heat[: view.shown.shape[0], : view.shown.shape[1]]
+    return heat / heat.max()
 
 
 def own_pixels(label):
@@ -67,6 +68,7 @@ def test_map_of_a_class_is_grad_cams(view):
     heat = cam.activation_map(seen, target, 'backbone.layer3')
     expected = grad_cam(seen, 'backbone.layer3', lambda out: out[7])
     np.testing.assert_allclose(heat, expected, atol=1e-4)
+    assert all(p.grad is None for p in seen.parameters())
 
 
 def test_map_of_a_segment_is_grad_cams(view):

@@ -11,6 +11,7 @@ import banet
 from banet.data.sources import open_source
 from banet.explain import cam
 from banet.explain.features import draw, feature_maps
+from banet.explain.layers import LayerError
 from banet.explain.report import report_cam, report_features
 from banet.explain.targets import View
 from banet.utils.outfolder import OutFolder
@@ -95,3 +96,10 @@ def test_wrong_layer_ends_in_one_line(checkpoints, tmp_path):
     assert "no layer 'backbone.layer7'" in result.stderr
     assert 'Traceback' not in result.stderr
     assert not out.exists()
+
+
+def test_no_hook_stays_where_a_layer_is_unknown(predictors):
+    view = View(predictors['cls'], cv2.imread(IMAGE))
+    with pytest.raises(LayerError, match="no layer 'typo'"):
+        feature_maps(view, ['backbone.layer1', 'typo'])
+    assert not view.model.backbone.layer1._forward_hooks

@@ -74,6 +74,15 @@ def test_swins_tokens_are_maps_again():
     assert torch.equal(to_map(tokens, (61, 93)), maps)
 
 
+def test_channels_that_stand_last_come_second():
+    """Within ConvNeXt's blocks."""
+    maps = torch.randn(2, 5, 8, 12)
+    assert torch.equal(to_map(maps.permute(0, 2, 3, 1), (61, 93)), maps)
+    assert torch.equal(to_map(maps, (61, 93)), maps)
+    square = torch.randn(1, 8, 8, 8)
+    assert torch.equal(to_map(square, (64, 64)), square)
+
+
 def test_stages_are_the_backbones(predictors):
     for predictor in predictors.values():
         assert stages(predictor.model) == [

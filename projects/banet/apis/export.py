@@ -85,7 +85,7 @@ def export(
         dynamic (bool): Let N, H and W be free; in .pt2 files H and W are
             multiples of 32, for detectors of 64.
         force (bool): Replace an existing file.
-        rounds (int): Time the model as loaded and the result on the first
+        rounds (int): Time the model as loaded and the result on the last
             image, with ``dynamic`` a pair, so many times in turns. Defaults
             to 0.
         int8 (bool): Calculate in eight bits, only in ``.onnx``. Ranges are
@@ -196,7 +196,9 @@ def _step(suffix, task):
     torch.export's graphs keep the parity that the example has at each
     halving; in a detector's neck there is one more.
     """
-    return 1 if suffix == '.onnx' else 64 if task == 'det' else 32
+    if suffix != '.pt2':  # .xml is made from an .onnx
+        return 1
+    return 64 if task == 'det' else 32
 
 
 def _free(step):

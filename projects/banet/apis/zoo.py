@@ -123,7 +123,8 @@ def features(
 
     Raises:
         ZooError: ``backbone`` is none of this package's.
-        CheckpointError: The weights cannot be read or do not fit.
+        CheckpointError: The weights cannot be read.
+        ValueError: They are another network's.
     """
     kind = MODELS.get(backbone)
     if kind is None or not issubclass(kind, BridgedBackbone):

@@ -57,6 +57,7 @@ class MBConvStages(InvertedResiduals):
             self.bridge_blocks(
                 plain, bridged, attention, self.norm_cfg, warm_start
             )
+        self._freeze_stages()  # as DDP has to find it
         self.take_form(deploy, compile_blocks)
 
 

@@ -1,7 +1,6 @@
 """Who loads weights: PyTorch's own method or mmengine's loader?"""
 
 import sys
-from collections.abc import Iterable
 from types import FrameType
 from typing import Optional
 
@@ -9,18 +8,31 @@ from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 
 
-def is_for_a_twin(names: Iterable[str], prefix: str) -> bool:
+def is_for_a_twin(state_dict: dict, prefix: str) -> bool:
     """Whether another backbone of the model gets all of the weights.
 
     Such as ``teacher.backbone.`` beside ``student.backbone.``: wrappers for
     semi-supervised training hold a detector twice.
+
+    Args:
+        state_dict (dict): What a backbone is given.
+        prefix (str): Of the backbone's names in it.
     """
+    frame = _loader()
     parts = prefix.split('.')
-    names = list(names)
-    if len(parts) < 3 or any(name.startswith(prefix) for name in names):
+    if frame is None or len(parts) < 3:
         return False
-    places = {tuple(name.split('.')[: len(parts) - 1]) for name in names}
-    return any(place[-1:] == (parts[-2],) for place in places)
+    # mmengine's loader hands each module its own part alone.
+    names = frame.f_locals['state_dict']
+    if any(name.startswith(prefix) for name in names):
+        return False
+    model = frame.f_locals['self' if _is_torchs(frame) else 'module']
+    modules = {name for name, _ in model.named_modules()}
+    places = {'.'.join(name.split('.')[: len(parts) - 1]) for name in names}
+    return any(
+        place.endswith(f'.{parts[-2]}') and place in modules
+        for place in places
+    )
 
 
 def _loader() -> Optional[FrameType]:
@@ -42,15 +54,10 @@ def takes_parts() -> bool:
     frame = _loader()
     return (
         frame is not None
-        and frame.f_code is nn.Module.load_state_dict.__code__
+        and _is_torchs(frame)
         and not frame.f_locals['strict']
     )
 
 
-def all_names(state_dict: dict) -> Iterable[str]:
-    """Names of all weights that are being loaded.
-
-    mmengine's loader hands each module its own part, ``state_dict``, alone.
-    """
-    frame = _loader()
-    return state_dict if frame is None else frame.f_locals['state_dict']
+def _is_torchs(frame):
+    return frame.f_code is nn.Module.load_state_dict.__code__

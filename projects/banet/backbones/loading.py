@@ -16,7 +16,7 @@ from ..bridge.block import BridgeMixin
 from ..bridge.warm_start import clean_name, holds_attention, tensors_of
 from ..utils.errors import BanetError
 from ..utils.text import shorten
-from .loaders import all_names, is_for_a_twin, takes_parts
+from .loaders import is_for_a_twin, takes_parts
 from .mismatch import (
     expected_names,
     find_problem,
@@ -49,6 +49,8 @@ class LoadReport:
             squeeze-and-excitation, in whose place bridge attention stands.
         missing (tuple[str]): Names that the state dict lacks.
         unexpected (tuple[str]): Names that the backbone lacks.
+        foreign (tuple[str]): Of these, what stands in the backbone's blocks,
+            as parts of another kind of block do.
         mismatched (tuple[str]): Names whose shapes differ, with both shapes.
         not_finite (tuple[str]): Names of tensors with NaN or infinity.
     """
@@ -63,6 +65,7 @@ class LoadReport:
     replaced: tuple = ()
     missing: tuple = ()
     unexpected: tuple = ()
+    foreign: tuple = ()
     mismatched: tuple = ()
     not_finite: tuple = ()
 
@@ -75,7 +78,7 @@ class LoadReport:
             or self.not_finite
             or self.attention_initial
             or self.attention_lost
-            or any('.attention.' in name for name in self.unexpected)
+            or self.foreign
         )
 
     def __str__(self):
@@ -140,13 +143,8 @@ class LoadingMixin(nn.Module):
         return self._report(state_dict, prefix)
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
-        # A copy: PyTorch's loaders pass one, but they do not promise to.
-        # torch.distributed.checkpoint fills in what its file lacks with the
-        # network's own tensors: nothing came in there.
-        for name, tensor in tensors_of(self).items():
-            if state_dict.get(prefix + name) is tensor:
-                del state_dict[prefix + name]
-        if not takes_parts() and is_for_a_twin(all_names(state_dict), prefix):
+        self._leave_out_own(state_dict, prefix)
+        if not takes_parts() and is_for_a_twin(state_dict, prefix):
             print_log(
                 f'{prefix[:-1]} gets no weights: they are those of another '
                 'backbone of this model. Load them under both names, or copy '
@@ -166,6 +164,19 @@ class LoadingMixin(nn.Module):
             logger='current',
             level=logging.INFO if report.clean else logging.WARNING,
         )
+
+    def _leave_out_own(self, state_dict, prefix):
+        """torch.distributed.checkpoint fills in what its file lacks, such as
+        the attention, with the network's own tensors: nothing came in there.
+        """
+        own = tensors_of(self)
+        same = {n for n in own if state_dict.get(prefix + n) is own[n]}
+        if same == own.keys():  # somebody loads a network into itself
+            return
+        for block, _ in self.blocks():
+            inner = {n for n in own if n.startswith(f'{block}.attention.')}
+            for name in inner if inner <= same else ():
+                del state_dict[prefix + name]
 
     def to_own(self, found: dict) -> dict:
         """Give weights of other libraries the backbone's names and shapes.
@@ -227,6 +238,8 @@ class LoadingMixin(nn.Module):
         ]
         surplus = [n for n in found if n not in own]
         within = tuple(f'{name}.' for name in replaced)
+        unexpected = [n for n in surplus if not n.startswith(within)]
+        inside = tuple(f'{name}.' for name, _ in self.blocks())
         return LoadReport(
             network=type(self).__name__,
             loaded=sum(n in found and n not in mismatched for n in expected),
@@ -241,7 +254,8 @@ class LoadingMixin(nn.Module):
                 if any(n.startswith(f'{name}.') for n in surplus)
             ),
             missing=tuple(n for n in expected if n not in found),
-            unexpected=tuple(n for n in surplus if not n.startswith(within)),
+            unexpected=tuple(unexpected),
+            foreign=tuple(n for n in unexpected if n.startswith(inside)),
             mismatched=tuple(
                 f'{n} {tuple(found[n].shape)}, the model has '
                 f'{tuple(own[n].shape)}'

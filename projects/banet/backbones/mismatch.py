@@ -62,7 +62,7 @@ def _holds_all_that_counts(own, found):
     which leaves out what it has frozen.
     """
     if all(name in found for name in own):
-        return not any('.attention.' in n for n in found.keys() - own.keys())
+        return found.keys() == own.keys()
     learns = {
         name: tensor.requires_grad
         for name, tensor in own.items()
@@ -152,14 +152,7 @@ def problem_of_blocks(blocks, own, found, mismatched):
         for name in blocks
         if name not in touched and name.rpartition('.')[0] in stages
     ]
-    # Blocks of a stage are numbered: layer1.0, stages.1.0, stages.1.blocks.0.
-    numbered = {
-        name[: match.end()]
-        for name in found
-        for stage in filter(None, stages)
-        if (match := re.match(rf'{re.escape(stage)}\.\d+', name))
-    }
-    surplus = numbered.difference(blocks)
+    surplus = _numbered(found, stages) - _numbered(own, stages)
     if absent or surplus:
         text = [
             f'{label} {shorten(sorted(which))}'
@@ -211,6 +204,16 @@ def problem_of_blocks(blocks, own, found, mismatched):
                 f'{shorten(missing)}: another depth, family or norm.'
             )
     return None
+
+
+def _numbered(names, stages):
+    """Parts of these stages: layer1.0, stages.1.0, stages.1.blocks.0."""
+    return {
+        name[: match.end()]
+        for name in names
+        for stage in filter(None, stages)
+        if (match := re.match(rf'{re.escape(stage)}\.\d+', name))
+    }
 
 
 def _problem_of_attention(prefix, own, found, mismatched):

@@ -68,6 +68,7 @@ class BAMobileNetV3(InvertedResiduals, MobileNetV3):
             self.norm_cfg,
             warm_start,
         )
+        self._freeze_stages()  # as DDP has to find it
         self.take_form(deploy, compile_blocks)
 
     def to_own(self, found):

@@ -75,6 +75,8 @@ class ResidualStages(BridgedBackbone):
             drop_path_rate=rates[1:],
         )
         layer = super().make_res_layer(**first)
+        if num_blocks == 1:
+            return layer
         return layer.extend(super().make_res_layer(**rest))
 
     def _freeze_stages(self):

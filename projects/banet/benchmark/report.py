@@ -1,6 +1,7 @@
 """What was measured, as a table, a json file and a picture."""
 
 import json
+import math
 import os
 import platform
 import re
@@ -41,8 +42,7 @@ def machine(device: str) -> str:
 
 def table(results: dict) -> str:
     """The results as a markdown table."""
-    names = results['options']['models']
-    base = 'plain' if 'plain' in names else names[0]
+    base = _base(results)
     lines = [
         f'{results["machine"]}, {results["options"]["mode"]}, '
         f'{results["options"]["runtime"]}; peak: of eager PyTorch, beyond the '
@@ -66,6 +66,12 @@ def table(results: dict) -> str:
                 f'{row["macs"] / 1e9:.2f} G |'
             )
     return '\n'.join(lines)
+
+
+def _base(results):
+    """What the others' times are divided by."""
+    names = results['options']['models']
+    return 'plain' if 'plain' in names else names[0]
 
 
 def check_writable(path: str) -> None:
@@ -96,8 +102,7 @@ def plot(results: dict, path: str) -> None:
         """Series of the results that differ in nothing but ``key``."""
         by_rest = {}
         for result in results['results']:
-            side = result['size'][0]
-            values = dict(batch=result['batch'], size=side)
+            values = dict(batch=result['batch'], size=tuple(result['size']))
             rest = tuple(v for k, v in values.items() if k != key)
             by_rest.setdefault(rest, []).append((values[key], result))
         # Most points; among equals the larger batch or size.
@@ -106,7 +111,7 @@ def plot(results: dict, path: str) -> None:
 
     panels = [
         group('batch', 'images in a batch'),
-        group('size', 'image side, pixels'),
+        group('size', 'image size, pixels'),
     ]
     panels = [panel for panel in panels if len(panel[1]) > 1]
     figure, axes = plt.subplots(
@@ -121,7 +126,7 @@ def plot(results: dict, path: str) -> None:
     for column, (fixed, points, label) in enumerate(panels):
         for name in results['options']['models']:
             colour, marker = STYLES[name]
-            xs = [x for x, _ in points]
+            xs = [_place(x) for x, _ in points]
             rows = [
                 next(r for r in result['rows'] if r['model'] == name)
                 for _, result in points
@@ -139,12 +144,12 @@ def plot(results: dict, path: str) -> None:
         top.yaxis.set_major_formatter('{x:g}')
         top.yaxis.set_minor_formatter('{x:g}')
         top.set_title(
-            f'{fixed} x {fixed} pixels'
+            f'{_label(fixed)} pixels'
             if 'batch' in label
             else f'batch of {fixed}'
         )
-        bottom.set(ylabel='time / plain', xlabel=label)
-        bottom.set_xticks(xs, [str(x) for x in xs])
+        bottom.set(ylabel=f'time / {_base(results)}', xlabel=label)
+        bottom.set_xticks(xs, [_label(x) for x, _ in points])
         bottom.minorticks_off()
         for axis in (top, bottom):
             axis.grid(alpha=0.3)
@@ -152,3 +157,15 @@ def plot(results: dict, path: str) -> None:
     figure.suptitle(f'{results["machine"]}', fontsize=9)
     figure.savefig(path, dpi=110)
     plt.close(figure)
+
+
+def _place(value):
+    """On an axis: a batch, or the side of a square as large as the image."""
+    return value if isinstance(value, int) else math.sqrt(math.prod(value))
+
+
+def _label(value):
+    if isinstance(value, int):
+        return str(value)
+    height, width = value
+    return f'{height}x{width}'

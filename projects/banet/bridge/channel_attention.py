@@ -160,7 +160,9 @@ class EfficientChannelAttention(ChannelAttention):
     def is_untrained(self) -> bool:
         """Whether the kernel is the one that was drawn at first."""
         weight = self.conv.weight
-        return weight.is_meta or weight.equal(self._start.to(weight))
+        if weight.is_meta or self._start.is_meta:
+            return True
+        return weight.equal(self._start.to(weight))
 
     def logits(self, vector):
         """See :meth:`ChannelAttention.logits`."""

@@ -14,6 +14,7 @@ from torch import nn, Tensor
 from ..backbones import BAResNet, names
 from ..backbones.loading import LoadingMixin, LoadReport
 from ..backbones.mismatch import is_folded
+from ..bridge.attention import BridgeAttention
 from ..utils.errors import CheckpointError
 from ..utils.files import check_apart, check_target
 from ..utils.text import shorten
@@ -199,7 +200,7 @@ def load_weights(
 
     Raises:
         CheckpointError: The file cannot be read; it is no ResNet and the
-            backbone is one.
+            backbone is one with bridge attention, or plain.
         ValueError: It is another network than the backbone.
         TypeError: ``model`` is or has no BA backbone.
     """
@@ -209,7 +210,11 @@ def load_weights(
             f'{type(model).__name__} is no backbone of banet, such as '
             'BAResNet, and has none as its attribute backbone.'
         )
-    if isinstance(backbone, BAResNet):
+    attentions = [block.attention for _, block in backbone.blocks()]
+    if isinstance(backbone, BAResNet) and all(
+        attention is None or isinstance(attention, BridgeAttention)
+        for attention in attentions
+    ):
         weights = to_mm(open_checkpoint(path, trust), 'backbone')
     else:
         weights = _bare(read(path, trust))

@@ -22,7 +22,7 @@ DEPTHS: dict[tuple[bool, tuple[int, ...]], int] = {
     (True, (3, 4, 23, 3)): 101,
     (True, (3, 8, 36, 3)): 152,
 }
-LAYER = r'(conv[123]|[bg]n[123]|downsample\.[012]|attention\.\w+(\.\d)?)\.\w+'
+LAYER = r'(conv[123]|[bg]n[123]|downsample\.[012]|attention(\.\w+)+)\.\w+'
 BACKBONE = re.compile(
     r'(conv1|[bg]n1|stem\.\d\.(conv|[bg]n))\.\w+|layer\d\.\d+\.' + LAYER
 )
@@ -252,8 +252,8 @@ def _ours(inner):
             f'{shorten(foreign)}: no part of a ResNet or a BA-ResNet. Is it '
             'a ResNet with another attention?'
         )
-    blocks = {n.rsplit('.', 2)[0] for n in backbone if '.conv' in n}
-    blocks = {n for n in blocks if n.startswith('layer')}
+    found = (re.match(r'(layer\d\.\d+)\.conv\d', n) for n in backbone)
+    blocks = {match[1] for match in found if match}
     last = 3 if 'layer1.0.conv3.weight' in backbone else 2
     missing = [
         f'{block}.conv{i}.weight'

@@ -113,8 +113,10 @@ def activation_map(
         view, [module], reshape_transform=lambda y: to_map(y, size).clone()
     ) as cam:
         heat = cam(view.x, [score])[0]
+    view.zero_grad(set_to_none=True)  # of the weights
     h, w = view.shown.shape[:2]
-    return heat[:h, :w]
+    heat = heat[:h, :w]  # without the padding
+    return heat / (heat.max() or 1)
 
 
 def _check_layer(view, module, layer, score):

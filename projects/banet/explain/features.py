@@ -21,7 +21,8 @@ def feature_maps(view: View, layers: list[str]) -> dict[str, Tensor]:
         LayerError: A layer is not there, does not run, or gives no map.
     """
     found, hooks = {}, []
-    for name in layers:
+    modules = {name: find_layer(view.model, name) for name in layers}
+    for name, module in modules.items():
 
         def keep(module, args, output, name=name):
             try:
@@ -31,7 +32,6 @@ def feature_maps(view: View, layers: list[str]) -> dict[str, Tensor]:
             except LayerError as error:
                 raise LayerError(f'layer {name}: {error}') from error
 
-        module = find_layer(view.model, name)
         hooks.append(module.register_forward_hook(keep))
     try:
         with torch.no_grad():

@@ -57,8 +57,9 @@ def to_map(output, image_size: tuple[int, int]) -> Tensor:
     """A layer's output as a map, (N, C, H, W).
 
     Args:
-        output: (N, C, H, W); (N, H * W, C), as transformers have it, which
-            become (N, C, H, W); or a sequence that begins with one.
+        output: (N, C, H, W); (N, H, W, C), as within ConvNeXt's blocks, or
+            (N, H * W, C), as transformers have it, which become (N, C, H, W);
+            or a sequence that begins with one.
         image_size (tuple): Height and width of the network's input.
 
     Raises:
@@ -67,11 +68,15 @@ def to_map(output, image_size: tuple[int, int]) -> Tensor:
     while isinstance(output, (tuple, list)) and output:
         output = output[0]
     shape = tuple(getattr(output, 'shape', ()))
+    sizes = [
+        tuple(-(-side // stride) for side in image_size)
+        for stride in (1, 2, 4, 8, 16, 32, 64)
+    ]
     if len(shape) == 4:
-        return output
+        channels_last = shape[1:3] in sizes and shape[2:] not in sizes
+        return output.permute(0, 3, 1, 2) if channels_last else output
     if len(shape) == 3:
-        for stride in (1, 2, 4, 8, 16, 32, 64):
-            h, w = (-(-side // stride) for side in image_size)
+        for h, w in sizes:
             if h * w == shape[1]:
                 return output.transpose(1, 2).unflatten(2, (h, w))
     raise LayerError(

@@ -118,7 +118,8 @@ def report_cam(
             takes :func:`banet.explain.cam.default_method`. Defaults to None.
         classes (Sequence[str] | None): Explain these; None: what is
             predicted. Defaults to None.
-        most (int): Classes or boxes per image at most. Defaults to 3.
+        most (int): Boxes per image at most; classes of a segmentor, if
+            none are named. Defaults to 3.
         score (float): Boxes of less are left out. Defaults to 0.3.
 
     Yields:

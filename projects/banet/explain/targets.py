@@ -108,7 +108,8 @@ def find_targets(
         wanted (Sequence[int] | None): Classes to explain. None: the best
             class, the classes with most pixels, or any box's. Defaults to
             None.
-        most (int): Targets at most. Defaults to 3.
+        most (int): Boxes at most; classes of a segmentor, if none are
+            wanted. Defaults to 3.
         score (float): Boxes of less are left out. Defaults to 0.3.
     """
     with torch.no_grad():
