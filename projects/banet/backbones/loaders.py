@@ -8,15 +8,14 @@ from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 
 
-def is_for_a_twin(state_dict: dict, prefix: str) -> bool:
+def is_for_a_twin(prefix: str) -> bool:
     """Whether another backbone of the model gets all of the weights.
 
     Such as ``teacher.backbone.`` beside ``student.backbone.``: wrappers for
     semi-supervised training hold a detector twice.
 
     Args:
-        state_dict (dict): What a backbone is given.
-        prefix (str): Of the backbone's names in it.
+        prefix (str): Of a backbone's names in what is loaded.
     """
     frame = _loader()
     parts = prefix.split('.')

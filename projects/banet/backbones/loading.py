@@ -144,7 +144,7 @@ class LoadingMixin(nn.Module):
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
         self._leave_out_own(state_dict, prefix)
-        if not takes_parts() and is_for_a_twin(state_dict, prefix):
+        if not takes_parts() and is_for_a_twin(prefix):
             print_log(
                 f'{prefix[:-1]} gets no weights: they are those of another '
                 'backbone of this model. Load them under both names, or copy '

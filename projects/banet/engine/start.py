@@ -17,10 +17,12 @@ def find_start(config: Config, args) -> Optional[str]:
     """
     if isinstance(args.resume, str) and args.resume != 'auto':
         return args.resume
+    start = config.get('load_from')
     latest = args.resume in ('auto', True)  # mmseg's --resume is a flag
-    if latest and can_resume(find_work_dir(config, args)):
+    # Last, for it reads a whole checkpoint.
+    if start and latest and can_resume(find_work_dir(config, args)):
         return None
-    return config.get('load_from')
+    return start
 
 
 def find_work_dir(config: Config, args) -> str:

@@ -152,18 +152,14 @@ def settle_last_checkpoint(path: str) -> Optional[str]:
         named, since = '', 0.0
     else:
         named, since = note.read_text().strip(), note.stat().st_mtime
-        if '://' in named or (named and Path(named).is_dir()):
-            return None  # in a store; or of DeepSpeed's
+        if _is_no_file(named):
+            return None
     good = named and is_whole(named)
-    for file in sorted(Path(path).glob('*.pth'), key=_number, reverse=True):
+    for file in _latest_first(path):
         # Only what came after a good note: someone may have set it back.
-        if (
-            _number(file) < 0
-            or good
-            and (
-                _number(file) <= _number(Path(named))
-                or file.stat().st_mtime <= since
-            )
+        if good and (
+            _number(file) <= _number(Path(named))
+            or file.stat().st_mtime <= since
         ):
             break
         if is_whole(file):
@@ -191,12 +187,22 @@ def can_resume(path: str) -> bool:
         named = Path(path, 'last_checkpoint').read_text().strip()
     except FileNotFoundError:
         named = ''
-    if '://' in named or (named and Path(named).is_dir()):
-        return True  # in a store; or of DeepSpeed's
-    files = sorted(Path(path).glob('*.pth'), key=_number, reverse=True)
-    return bool(named and is_whole(named)) or any(
-        is_whole(file) for file in files if _number(file) >= 0
+    return (
+        _is_no_file(named)
+        or bool(named and is_whole(named))
+        or any(map(is_whole, _latest_first(path)))
     )
+
+
+def _is_no_file(named):
+    """What a note names: something in a store, or DeepSpeed's folder."""
+    return '://' in named or bool(named and Path(named).is_dir())
+
+
+def _latest_first(path):
+    """The checkpoints to resume in a work dir."""
+    files = [file for file in Path(path).glob('*.pth') if _number(file) >= 0]
+    return sorted(files, key=_number, reverse=True)
 
 
 def _number(path):
