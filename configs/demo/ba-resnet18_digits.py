@@ -48,9 +48,6 @@ param_scheduler = dict(
     by_epoch=True,
     convert_to_iter_based=True,
 )
-# With another number of GPUs or another batch size, --auto-scale-lr scales
-# the learning rate from this many images per iteration.
-auto_scale_lr = dict(base_batch_size=64)
 default_hooks = dict(
     logger=dict(interval=10),
     checkpoint=dict(interval=epochs),

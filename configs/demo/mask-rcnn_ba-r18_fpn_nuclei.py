@@ -121,9 +121,6 @@ optim_wrapper = dict(
 param_scheduler = [
     dict(type='OneCycleLR', eta_max=1e-3, total_steps=576, by_epoch=False)
 ]
-# With another number of GPUs or another batch size, --auto-scale-lr scales
-# the learning rate from this many images per iteration.
-auto_scale_lr = dict(base_batch_size=1)
 default_hooks = dict(
     logger=dict(interval=24),
     checkpoint=dict(interval=12),

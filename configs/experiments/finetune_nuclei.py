@@ -4,7 +4,7 @@
 # LN in the attention; its norms' running statistics taken over a few batches
 # before the training, for norm_eval leaves them at mean 0, variance 1; and
 # gates that start at random.
-recipe = 'recipes/mask-rcnn_r18-quarter_nuclei.py'
+recipe = 'recipes/mask-rcnn_r18-quarter-coslr_nuclei.py'
 _bav2 = dict(type='BridgeAttentionV2', ratio=4)
 _faster = dict(custom_keys={'.attention': dict(lr_mult=10)})
 _calibrated = [dict(type='CalibrationHook')]

@@ -17,15 +17,15 @@ from .utils.compat import (
     numbers,
     ORIGINALS,
     PIP,
+    pip_line,
     PYTHONS,
     REQUIREMENTS,
     SEPARATE,
     TRANSFORMERS,
 )
-from .utils.installed import installed, PROVIDERS, version_of
+from .utils.installed import installed, originals, PROVIDERS, version_of
 
 OPTIONAL = dict(mmdet='detection', mmseg='segmentation')
-TORCH = f'pip install {PIP["torch"]}'
 
 
 @dataclass(frozen=True)
@@ -82,17 +82,17 @@ def check_missing(versions: dict) -> list:
     for name, minimum, limit in REQUIREMENTS:
         version = version_of(name, versions)
         if version is None:
-            text, line = f'{name} is not installed.', PIP[name]
+            text = f'{name} is not installed.'
         elif not numbers(minimum) <= numbers(version) < numbers(limit):
             text = f'{name} {version} does not fit: >= {minimum}, < {limit}.'
-            line = PIP[name]
         else:
             continue
-        found.append(Finding(text, f'pip install {line}'))
+        found.append(Finding(text, f'pip install {pip_line(name, versions)}'))
     for name, task in OPTIONAL.items():
         if version_of(name, versions) is None:
             text = f'{name} is not installed: no {task}. To have it: '
-            found.append(Finding(f'{text}pip install {PIP[name]}'))
+            text += f'pip install {pip_line(name, versions)}'
+            found.append(Finding(text))
     return found
 
 
@@ -120,7 +120,7 @@ def check_pairs(versions: dict) -> list:
         version = versions.get(name)
         return version is not None and numbers(version) >= numbers(minimum)
 
-    original = _originals(versions)
+    original = originals(versions)
     if 'mmengine' in versions and at_least('torch', '2.6'):
         text = (
             f'mmengine {versions["mmengine"]} cannot read its own checkpoints '
@@ -164,12 +164,13 @@ def check_pairs(versions: dict) -> list:
     return found
 
 
-def check_torchvision(errors: dict) -> list:
+def check_torchvision(versions: dict, errors: dict) -> list:
     """Was torchvision built for this torch?"""
     error = errors.get('torchvision')
     if error is None or 'torchvision::nms' not in str(error):
         return []
-    return [Finding(f'torchvision is for another torch: {error}.', TORCH)]
+    line = f'pip install {pip_line("torch", versions)}'
+    return [Finding(f'torchvision is for another torch: {error}.', line)]
 
 
 def check_ops(versions: dict, errors: dict) -> list:
@@ -235,7 +236,7 @@ def examine(versions: dict) -> list:
         *check_missing(versions),
         *check_doubles(versions),
         *check_pairs(versions),
-        *check_torchvision(errors),
+        *check_torchvision(versions, errors),
         *check_ops(versions, errors),
     ]
     # A known fault explains why something cannot be imported.
@@ -244,20 +245,10 @@ def examine(versions: dict) -> list:
     return known + notes(versions)
 
 
-def _originals(versions):
-    """The libraries, mmcv aside, that are original releases."""
-    names = ('mmengine', 'mmdet', 'mmsegmentation', 'mmpretrain')
-    return [name for name in names if name in versions]
-
-
 def _replace(module, versions):
-    """The line that puts the right distribution in place of what is there.
-
-    Where one library is an original release, the others must be.
-    """
+    """The line that puts the right distribution in place of what is there."""
     there = [p for p in PROVIDERS[module] if p in versions]
-    tested = {**PIP, **ORIGINALS} if _originals(versions) else PIP
-    line = tested.get(module, module)
+    line = pip_line(module, versions) if module in PIP else module
     return f'pip uninstall -y {" ".join(there)} && pip install {line}'
 
 

@@ -1,14 +1,17 @@
 """Plans compare what they say, and what is wrong with one is named."""
 
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope, MODELS, PARAM_SCHEDULERS
 from runs import ROOT
 
 from banet.bridge.block import bridges
 from banet.compare.plan import PlanError, read_plan
+from banet.engine.silent import check_silent
 
 PLANS = sorted((ROOT / 'configs/experiments').glob('*.py'))
 KINDS = dict(
@@ -77,6 +80,50 @@ def test_networks_of_a_plan_differ_in_the_backbone_and_its_training_alone(
             assert key in allowed or base.get(key) == config.get(key), key
         for key in base.model.keys() | config.model.keys():
             assert key == 'backbone' or base.model[key] == config.model[key]
+
+
+@pytest.mark.parametrize('path', PLANS, ids=[path.stem for path in PLANS])
+def test_nothing_in_a_network_is_without_effect(path, data):
+    plan = read_plan(path, data)
+    for network in plan.networks:
+        check_silent(plan.config(network, 0), Namespace())
+
+
+@pytest.mark.parametrize('task', ['nuclei', 'camvid'])
+def test_attention_learns_ten_times_as_fast_at_each_moment(task, data):
+    path = ROOT / f'configs/experiments/finetune_{task}.py'
+    config = read_plan(path, data).config('bav2-lr10', 0)
+    init_default_scope(config.default_scope)
+    model = MODELS.build(config.model)
+    wrapper = build_optim_wrapper(model, config.optim_wrapper)
+    names = {weight: name for name, weight in model.named_parameters()}
+    rates = {name: [] for name in names.values()}
+    schedules = []
+    for step in config.param_scheduler:
+        step = dict(step)
+        if step.pop('convert_to_iter_based', False):
+            cls = PARAM_SCHEDULERS.get(step.pop('type'))
+            length = dict(epoch_length=10)
+            schedules.append(
+                cls.build_iter_from_epoch(wrapper, **step, **length)
+            )
+        else:
+            schedules.append(
+                PARAM_SCHEDULERS.build(dict(step, optimizer=wrapper))
+            )
+    for _ in range(80):
+        wrapper.optimizer.step()
+        for group in wrapper.optimizer.param_groups:  # of one each
+            rates[names[group['params'][0]]].append(group['lr'])
+        for schedule in schedules:
+            schedule.step()
+    learning = {name: found for name, found in rates.items() if found}
+    own = [v for name, v in learning.items() if '.attention.' in name]
+    others = [v for name, v in learning.items() if '.attention.' not in name]
+    assert own and len(set(map(tuple, others))) == 1
+    assert len(set(others[0])) > 40  # the schedule moves
+    for found in own:
+        assert found == pytest.approx([10 * r for r in others[0]], rel=1e-9)
 
 
 def test_recipes_id_changes_with_the_recipe_and_not_with_a_network(tmp_path):

@@ -41,6 +41,33 @@ def test_half_precision_of_a_cpu_on_a_gpu_is_one_line(monkeypatch):
     check_silent(config, Namespace(checkpoint='x.pth'))  # of test.py
 
 
+@pytest.mark.parametrize(
+    'options,named',
+    [
+        (['--auto-scale-lr'], '--auto-scale-lr'),
+        (['--cfg-options', 'auto_scale_lr.enable=True'], '--auto-scale-lr'),
+        (
+            [
+                '--cfg-options',
+                'optim_wrapper.paramwise_cfg.custom_keys.neck.lr_mult=0',
+            ],
+            'lr_mult=0',
+        ),
+        (
+            ['--cfg-options', 'optim_wrapper.paramwise_cfg.decay_rate=0.9'],
+            'decay_rate=0.9',
+        ),
+    ],
+)
+def test_one_cycle_that_would_undo_a_learning_rate_is_one_line(
+    options, named, tmp_path, monkeypatch
+):
+    line = stopped(
+        monkeypatch, 'train.py', DET, '--work-dir', tmp_path, *options
+    )
+    assert f'its own eta_max, so that {named} would change nothing' in line
+
+
 def test_augmented_test_of_masks_is_one_line(
     checkpoints, tmp_path, monkeypatch
 ):

@@ -100,6 +100,12 @@ FAULTS = {
         'mmcv is not installed.',
         'pip install --no-build-isolation onedl-mmcv==2.3.6',
     ),
+    'no mmpretrain beside the original releases': (
+        without(ORIGINAL, 'mmpretrain'),
+        {},
+        'mmpretrain is not installed.',
+        'pip install mmpretrain==1.2.0',
+    ),
     'mmengine too old': (
         {**FORK, 'onedl-mmengine': ('mmengine', '0.7.4')},
         {},

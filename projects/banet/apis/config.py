@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 from mmengine.config import Config
 
-from ..utils.compat import PIP
+from ..utils.compat import pip_line
 from ..utils.errors import BanetError
 
 SCOPES = ('mmpretrain', 'mmdet', 'mmseg')
@@ -30,7 +30,7 @@ def load_config(path: str) -> Config:
         return Config.fromfile(path)
     except Exception as error:  # a config is code: anything may come
         missing = ''.join(
-            f' {scope} is not installed: pip install {PIP[scope]}.'
+            f' {scope} is not installed: pip install {pip_line(scope)}.'
             for scope in SCOPES
             if scope in str(error) and not find_spec(scope)
         )

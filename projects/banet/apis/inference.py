@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 
-from ..utils.compat import PIP
+from ..utils.compat import PIP, pip_line
 from .config import CONFIG_SUFFIXES, ConfigError, load_config, SCOPES
 from .model import deployable, load_model
 from .predictor import Predictor, scope_of
@@ -79,7 +79,7 @@ def load(
             raise
         raise ConfigError(
             f'{config.filename} needs {error.name}: '
-            f'pip install {PIP[error.name]}.'
+            f'pip install {pip_line(error.name)}.'
         ) from error
 
 

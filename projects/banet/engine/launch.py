@@ -19,7 +19,7 @@ from ..apis.config import CONFIG_SUFFIXES, load_config, SCOPES
 from ..apis.model import build_model
 from ..checkpoint.files import check_file
 from ..checkpoint.weights import let_mmengine_unwrap
-from ..utils.compat import PIP
+from ..utils.compat import pip_line
 from ..utils.errors import BanetError, CheckpointError
 from .paths import check_paths, check_starts, check_truth, LaunchError
 from .silent import check_heads, check_silent
@@ -114,13 +114,13 @@ def find_script(config: Config, path: str, tool: str) -> Path:
     if spec is None or spec.origin is None:  # or an empty namespace
         raise LaunchError(
             f'{path} needs {scope}, which is not installed: '
-            f'pip install {PIP[scope]}.'
+            f'pip install {pip_line(scope)}.'
         )
     script = Path(spec.origin).parent / '.mim' / 'tools' / tool
     if not script.exists():
         raise LaunchError(
             f'{scope} is installed without {script}: reinstall '
-            f'it, pip install {PIP[scope]}.'
+            f'it, pip install {pip_line(scope)}.'
         )
     return script
 

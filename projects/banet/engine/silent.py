@@ -17,8 +17,7 @@ def check_silent(config: Config, args) -> None:
         args (Namespace): Parsed by the upstream script's own parser.
     """
     trains = not hasattr(args, 'checkpoint')  # train.py, not test.py
-    wrapper = (config.get('optim_wrapper') or {}).get('type')
-    name = getattr(wrapper, '__name__', wrapper)
+    name = _type(config.get('optim_wrapper') or {})
     half = getattr(args, 'amp', False) or name == 'AmpOptimWrapper'
     if half and trains and get_device() == 'cpu':
         raise LaunchError(
@@ -41,7 +40,49 @@ def check_silent(config: Config, args) -> None:
             "mmdet's test-time augmentation merges boxes and no masks: leave "
             '--tta out, or test a model without a mask head.'
         )
+    if trains:
+        _check_one_cycle(config, args)
     _check_checkpointing(config)
+
+
+def _type(options):
+    """A name, also where a new-style config has a class."""
+    kind = options.get('type')
+    return getattr(kind, '__name__', kind)
+
+
+def _check_one_cycle(config, args):
+    """It sets the rate of all parameters, whatever it was, to its eta_max."""
+    schedule = config.get('param_scheduler') or []
+    steps = [schedule] if isinstance(schedule, dict) else schedule
+    if not any(
+        _type(step) == 'OneCycleLR'
+        and not isinstance(step.get('eta_max'), (list, tuple))
+        for step in steps
+    ):
+        return
+    paramwise = (config.get('optim_wrapper') or {}).get('paramwise_cfg')
+    lost = sorted(_multipliers(paramwise))
+    scale = config.get('auto_scale_lr') or {}
+    if getattr(args, 'auto_scale_lr', False) or scale.get('enable'):
+        lost.append('--auto-scale-lr')
+    if lost:
+        raise LaunchError(
+            f'OneCycleLR sets every learning rate to its own eta_max, so that '
+            f'{", ".join(lost)} would change nothing: take LinearLR and '
+            'CosineAnnealingLR, which multiply each rate, or leave it out.'
+        )
+
+
+def _multipliers(options):
+    """Names of what gives some parameters another learning rate."""
+    found = set()
+    for key, value in (options or {}).items():
+        if isinstance(value, dict):
+            found |= _multipliers(value)
+        elif key.endswith(('lr_mult', 'decay_rate')) and value != 1:
+            found.add(f'{key}={value}')
+    return found
 
 
 def _check_checkpointing(config):

@@ -6,11 +6,13 @@ this check names what is missing or does not fit, and the line that mends it.
 """
 
 import re
+import sys
 from importlib import import_module
 from importlib.metadata import distribution, PackageNotFoundError
 from typing import Optional
 
 from .errors import BanetError
+from .installed import installed, originals
 
 
 class MissingPackage(BanetError):
@@ -43,6 +45,23 @@ REQUIREMENTS = (
     ('mmcv', '2.0', '2.4'),
     ('mmpretrain', '1.0', '2'),
 )
+
+
+def pip_line(module: str, versions: Optional[dict[str, str]] = None) -> str:
+    """pip's arguments for the tested version of ``module``.
+
+    That of the original releases where any of those is installed, for the
+    two do not go together; else the fork's.
+
+    Args:
+        module (str): A key of :data:`PIP`.
+        versions (dict, optional): Of the distributions; those installed, if
+            left out.
+    """
+    original = originals(installed() if versions is None else versions)
+    if module == 'torch' and sys.version_info >= (3, 12):
+        original = []  # for which there is no torch 2.1
+    return (ORIGINALS if original else PIP)[module]
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -122,7 +141,7 @@ def check_environment():
     for name, minimum, limit in REQUIREMENTS:
         remedy = (
             f'banet needs {name} >= {minimum}, < {limit}. Tested:\n'
-            f'    pip install {PIP[name]}'
+            f'    pip install {pip_line(name)}'
         )
         try:
             found = _version(name)

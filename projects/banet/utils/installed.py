@@ -25,6 +25,12 @@ def installed() -> dict[str, str]:
     return found
 
 
+def originals(versions: dict[str, str]) -> list[str]:
+    """The libraries, mmcv aside, that are original releases."""
+    names = ('mmengine', 'mmdet', 'mmsegmentation', 'mmpretrain')
+    return [name for name in names if name in versions]
+
+
 def version_of(module: str, versions: dict[str, str]) -> Optional[str]:
     """Version of the distribution that provides ``module``; None if none."""
     return next(
