@@ -6,7 +6,7 @@ from banet.compare.plan import Metric, Plan
 from banet.compare.rows import columns
 
 PLAN = Plan(
-    'mine',
+    'configs/mine.py',
     Path('recipe.py'),
     dict(plain={}, bav2={}),
     (0, 1),

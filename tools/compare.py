@@ -3,7 +3,7 @@
     python tools/compare.py PLAN [--data DIR] [--jobs N] [--device D]
 
 PLAN, such as configs/experiments/digits.py, lists networks, seeds, the
-recipe's config and metrics; --help of a plan is its first lines. Each run goes
+recipe's config and metrics; its first lines say what it is for. Each run goes
 through tools/train.py and becomes a row of results/PLAN.csv; runs that have a
 row are skipped, and a run that was cut off goes on where it was. Then
 results/PLAN.md and .png are written: mean, deviation, and the difference to
@@ -15,10 +15,10 @@ import signal
 import sys
 from pathlib import Path
 
+from banet.compare.device import check_device, default_threads
 from banet.compare.plan import choose, read_plan
 from banet.compare.session import Session
-from banet.compare.training import check_device, default_threads
-from banet.utils.cli import make_parser, run
+from banet.utils.cli import at_least_one, make_parser, run
 
 
 def main(args):
@@ -59,8 +59,10 @@ if __name__ == '__main__':
     parser.add_argument(
         '--data', type=Path, help="folder that holds the plan's images"
     )
-    parser.add_argument('--jobs', type=int, default=1, help='runs at a time')
-    parser.add_argument('--threads', type=int, help='of each run')
+    parser.add_argument(
+        '--jobs', type=at_least_one, default=1, help='runs at a time'
+    )
+    parser.add_argument('--threads', type=at_least_one, help='of each run')
     parser.add_argument('--device', help='cpu, cuda or cuda:0')
     parser.add_argument('--networks', nargs='+', help='only these')
     parser.add_argument('--seeds', nargs='+', type=int, help='only these')

@@ -46,6 +46,7 @@ if 'banet.doctor' not in sys.orig_argv:
     from .engine.calibration import CalibrationHook
     from .engine.cpu_amp import CPUAmpOptimWrapper
     from .engine.hooks import BridgeStatsHook, TensorBoardHook
+    from .engine.last_validation import LastValidationHook
     from .engine.seeding import EpochSeedHook
     from .utils.errors import CheckpointError
 
@@ -76,6 +77,7 @@ __all__ = [
     'EpochSeedHook',
     'InMemoryDataset',
     'Predictor',
+    'LastValidationHook',
     'RandomResizedCropFlip',
     'SqueezeExcitation',
     'TensorBoardHook',

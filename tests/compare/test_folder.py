@@ -6,10 +6,12 @@ import pytest
 import torch
 from comparisons import PLAN, row
 
+from banet.compare.device import check_device, environment
 from banet.compare.folder import (
     check_origin,
     find_start,
     MINUTES,
+    read_origin,
     start_id,
     TrainingError,
     write_origin,
@@ -41,16 +43,45 @@ def test_what_was_trained_otherwise_is_refused(name, called, tmp_path):
 
 def test_folder_that_does_not_say_what_it_holds_is_refused(tmp_path):
     (tmp_path / MINUTES).write_text('{}')
-    with pytest.raises(TrainingError, match='a run of other recipes and st'):
+    with pytest.raises(TrainingError, match='does not say what it was made'):
         check_origin(tmp_path, row())
     folder = tmp_path / 'pre/plain-0'
     folder.mkdir(parents=True)
-    for name in (MINUTES, 'last_checkpoint'):
-        (folder / name).write_text('')
     with pytest.raises(TrainingError, match='plain-0, which is not finished'):
+        find_start(Start('pre'), tmp_path, 'plain', 0)
+    for name in (MINUTES, 'last_checkpoint'):
+        (folder / name).write_text('{"status": "finished"}')
+    with pytest.raises(TrainingError, match='plain-0 does not say what it wa'):
         find_start(Start('pre'), tmp_path, 'plain', 0)
     write_origin(folder, row())
     assert find_start(Start('pre'), tmp_path, 'plain', 0) == folder
+
+
+def test_nothing_starts_from_a_run_that_diverged(tmp_path):
+    folder = tmp_path / 'pre/plain-0'
+    folder.mkdir(parents=True)
+    write_origin(folder, row())
+    for name in (MINUTES, 'last_checkpoint'):
+        (folder / name).write_text('{"status": "diverged"}')
+    with pytest.raises(TrainingError, match='plain-0, which has diverged'):
+        find_start(Start('pre'), tmp_path, 'plain', 0)
+
+
+def test_all_processes_that_trained_a_run_are_noted(tmp_path):
+    first = start_of(tmp_path, commit='a', threads='1')
+    again = start_of(tmp_path, commit='b', threads='1')
+    assert first == again  # it is the same run
+    origin = read_origin(tmp_path)
+    assert (origin['commit'], origin['threads']) == (['a', 'b'], ['1'])
+    # Another model of a GPU may go on.
+    (tmp_path / MINUTES).touch()
+    write_origin(tmp_path, row(device='cuda A'))
+    check_origin(tmp_path, row(device='cuda B'))
+
+
+def start_of(folder, **other):
+    write_origin(folder, row(**other))
+    return start_id(folder, Start('pre'))
 
 
 def test_curves_of_what_failed_are_not_those_of_the_run(tmp_path):
@@ -83,11 +114,11 @@ class AnyConfig(Plan):
         return dict(network=network, seed=seed)
 
 
-def training(folder, network, seed, device='cpu'):
+def training(folder, network, seed):
     plan = AnyConfig(**{**vars(PLAN), 'networks': {network: {}}})
-    names = 'recipe', 'data', 'versions', 'device', 'commit'
+    names = 'recipe', 'data', 'versions', 'device'
     shared = dict.fromkeys(names, 'same')
-    return Training(plan, network, seed, folder, 1, device, shared)
+    return Training(plan, network, seed, folder, 1, 'cpu', shared)
 
 
 def test_every_run_has_a_config_of_its_own(tmp_path):
@@ -111,15 +142,24 @@ def test_every_run_has_a_config_of_its_own(tmp_path):
     ],
 )
 def test_device_is_one_of_those_that_are_visible(
-    visible, device, expected, tmp_path, monkeypatch
+    visible, device, expected, monkeypatch
 ):
     if visible is None:
         monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
     else:
         monkeypatch.setenv('CUDA_VISIBLE_DEVICES', visible)
-    environment = training(tmp_path, 'plain', 0, device).environment()
-    assert environment['CUDA_VISIBLE_DEVICES'] == expected
-    assert environment['OMP_NUM_THREADS'] == '1'
+    variables = environment(device, 3)
+    assert variables['CUDA_VISIBLE_DEVICES'] == expected
+    assert variables['OMP_NUM_THREADS'] == '3'
+
+
+def test_device_that_cannot_be_hidden_is_not_called_a_cpu(monkeypatch):
+    """mmengine trains on a Mac's, whatever it is told."""
+    monkeypatch.setattr('banet.compare.device.get_device', lambda: 'mps')
+    monkeypatch.setattr('torch.cuda.device_count', lambda: 0)
+    assert check_device(None) == check_device('mps') == 'mps'
+    with pytest.raises(TrainingError, match='Use --device mps'):
+        check_device('cpu')
 
 
 def test_origin_is_json_that_a_reader_can_look_at(tmp_path):

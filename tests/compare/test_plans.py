@@ -174,7 +174,11 @@ def test_data_moves_without_another_recipe(tmp_path):
         (GOOD + 'seed = 3\n', 'is no plan: it has seed. A plan has recipe, '),
         (GOOD.replace(RECIPE, "recipe = 'no.py'\n"), 'no.py does not exist'),
         (GOOD + "baseline = 'c'\n", "baseline='c' is none of its networks, a"),
-        (GOOD + 'seeds = 0\n', 'seeds=0 are none'),
+        (GOOD + 'seeds = 0\n', 'seeds=0 must be how many'),
+        (GOOD + 'seeds = [1, 1]\n', 'seeds=.1, 1. must be how many'),
+        (GOOD + 'seeds = 2.5\n', 'seeds=2.5 must be how many'),
+        (GOOD + 'metrics = []\n', 'metrics=.. are none'),
+        (GOOD + "networks = ['a']\n", 'networks=..a.. must be a dict'),
         (GOOD + "metrics = ['top1']\n", "the metric 'top1' must be a dict of"),
         (
             GOOD + 'start = dict(x=1)\n',
@@ -207,15 +211,19 @@ def test_the_schedule_ends_where_the_training_ends(path, data):
     for options in [schedulers] if hasattr(schedulers, 'type') else schedulers:
         options = {k: v for k, v in options.items() if k != '_scope_'}
         kind = PARAM_SCHEDULERS.get(options.pop('type'))
-        assert options['total_steps'] == length
+        total = options.get('total_steps', options.get('end'))
+        if kind is not PARAM_SCHEDULERS.get('LinearLR'):  # a warm-up
+            assert total == length
         optimizer = torch.optim.SGD([weight], lr=0.1)
         if options.pop('convert_to_iter_based', False):
             scheduler = kind.build_iter_from_epoch(
                 optimizer=optimizer, epoch_length=7, **options
             )
-            assert scheduler.total_steps == 7 * length
+            factor = 7
         else:
-            assert kind(optimizer, **options).total_steps == length
+            scheduler, factor = kind(optimizer, **options), 1
+        built = getattr(scheduler, 'total_steps', scheduler.end)
+        assert built == factor * total
 
 
 def test_runs_of_a_seed_see_the_same_images(data):

@@ -48,6 +48,12 @@ def test_what_differs_between_rows_is_named(name, called):
         check_alike(rows, Path('mine.csv'))
 
 
+def test_two_models_of_gpu_are_one_device():
+    check_alike(
+        [row(device='cuda A'), row('bav2', device='cuda B')], Path('x.csv')
+    )
+
+
 def test_rows_may_differ_in_commit_and_minutes():
     check_alike([row(), row('bav2', commit='b', minutes='9')], Path('x.csv'))
 

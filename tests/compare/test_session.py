@@ -11,7 +11,8 @@ import pytest
 import torch
 from runs import make_digits, ROOT, tool
 
-from banet.compare.training import last_message
+from banet.compare.folder import curves_of, MINUTES
+from banet.compare.training import ending, last_message
 from banet.utils.lock import hold
 
 PLAN = """
@@ -154,6 +155,42 @@ def test_diverged_run_is_kept_as_a_row_and_a_failed_one_named(plan):
     assert [r['network'] for r in rows_of(plan)] == ['plain', 'se']
 
 
+def test_run_that_was_killed_in_its_last_validation_is_validated(plan):
+    """Its last checkpoint is written before, and nothing is left to train."""
+    recipe = plan.parent / 'recipe.py'
+    recipe.write_text(
+        RECIPE.replace('max_epochs=6', 'max_epochs=1')
+        + 'val_dataloader = dict(batch_size=1)\n'  # slowly
+    )
+    first = plan.parent / 'runs/mine/plain-0'
+    stop(plan, signal.SIGKILL, first)
+    assert not any('top1' in f.read_text() for f in curves_of(first))
+    result = compare(plan, '--networks', 'plain')
+    assert result.returncode == 0, result.stderr
+    assert 'Nothing is left to train' in (first / 'out.log').read_text()
+    (row,) = rows_of(plan)
+    assert 0 <= float(row['accuracy/top1 last']) <= 100
+
+
+def test_misspelt_metric_stops_the_comparison_and_loses_nothing(plan):
+    recipe = plan.parent / 'recipe.py'
+    recipe.write_text(RECIPE.replace('max_epochs=6', 'max_epochs=1'))
+    good = plan.read_text()
+    plan.write_text(good.replace('accuracy/top1', 'accuracy/top2'))
+    first = plan.parent / 'runs/mine/plain-0'
+    result = compare(plan)
+    assert result.returncode == 1
+    assert 'plain, seed 0 has logged no accuracy/top2; it has acc' in (
+        result.stderr
+    )
+    assert not (plan.parent / 'runs/mine/se-0' / MINUTES).exists()
+    before = (first / 'last_checkpoint').stat().st_mtime_ns
+    plan.write_text(good)
+    assert compare(plan).returncode == 0
+    assert [r['network'] for r in rows_of(plan)] == ['plain', 'se']
+    assert (first / 'last_checkpoint').stat().st_mtime_ns == before
+
+
 def test_start_that_is_not_trained_is_named_before_anything_runs(plan):
     plan.write_text(plan.read_text() + "start = dict(plan='first')\n")
     result = compare(plan)
@@ -169,13 +206,14 @@ def test_start_that_is_not_trained_is_named_before_anything_runs(plan):
     [
         (['--networks', 'bav9'], "no network 'bav9'; it has plain, se"),
         (['--seeds', '7'], 'no seed 7; it has 0'),
+        (['--jobs', '0'], '--jobs: 0 is no number from 1 on'),
         (['--device', 'tpu'], '--device tpu: use cpu, cuda or cuda:0'),
         (['--device', 'cuda:99'], f'--device cuda:99: {GPUS} GPUs are visi'),
     ],
 )
 def test_what_cannot_be_asked_for_is_named(options, message, plan):
     result = compare(plan, *options)
-    assert result.returncode == 1
+    assert result.returncode in (1, 2)  # argparse's
     assert message in result.stderr
 
 
@@ -192,3 +230,9 @@ def test_what_cannot_be_asked_for_is_named(options, message, plan):
 )
 def test_message_that_a_run_ended_with_is_its_first_line(log, message):
     assert last_message(log) == message
+
+
+def test_signal_is_told_from_an_exit_code():
+    assert ending(1) == 'ended with 1'
+    assert ending(-15) == 'was ended by signal 15'
+    assert ending(-9).endswith('signal 9, as a system out of memory does')

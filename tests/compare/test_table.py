@@ -2,13 +2,16 @@
 
 import math
 import re
+from dataclasses import replace
 from statistics import mean
 
 import pytest
 from comparisons import PLAN, row
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from banet.compare.picture import draw
 from banet.compare.plan import Metric
-from banet.compare.table import as_markdown, differences, draw, interval
+from banet.compare.table import as_markdown, differences, interval
 
 # Student's t of 0.975, from tables: degrees of freedom -> quantile.
 T = {1: 12.706, 2: 4.303, 4: 2.776, 9: 2.262}
@@ -81,16 +84,65 @@ def test_diverged_run_is_counted_and_not_averaged():
     assert cells(as_markdown(only, PLAN, ''), 'bav2')[-2:] == ['', '']
 
 
+@pytest.mark.parametrize('value', [math.nan, math.inf, ''])
+def test_what_is_no_number_is_not_averaged(value):
+    rows = [*ROWS, row('bav2', 2, 0.0)]
+    rows[-1]['top1 last'] = str(value)
+    assert cells(as_markdown(rows, PLAN, ''), 'bav2')[-2].startswith('52.25')
+
+
+def test_difference_of_some_seeds_alone_says_of_how_many():
+    rows = [*ROWS, row('plain', 2, 57.0)]
+    assert cells(as_markdown(rows, PLAN, ''), 'bav2')[-1].endswith('2 pairs')
+
+
+def test_table_says_what_all_rows_were_made_with():
+    rows = [row(threads='1', commit='b'), row(seed=1, threads='4', commit='a')]
+    text = as_markdown(rows, PLAN, '')
+    assert '\nthreads 1, 4, same; same; ' in text
+    assert 'commits a, b.' in text
+
+
 def test_every_title_has_its_cell():
     lines = [x for x in as_markdown(ROWS, PLAN, '').splitlines() if '|' in x]
     assert len({line.count('|') for line in lines}) == 1
     assert len(re.findall(r'\| --- ', lines[1])) == lines[1].count('---')
 
 
-def test_picture_has_a_dot_per_run_and_a_bar_per_mean():
-    (axes,) = draw(ROWS, PLAN).axes
-    dots = [line for line in axes.lines if line.get_marker() == 'o']
-    bars = [line for line in axes.lines if line not in dots]
-    assert sorted(float(d.get_ydata()[0]) for d in dots) == [50, 51, 52, 53.5]
-    assert [b.get_ydata()[0] for b in bars] == [mean([50, 52]), 52.25]
-    assert [t.get_text() for t in axes.get_xticklabels()] == ['plain', 'bav2']
+def ends(line):
+    return [float(y) for y in line.get_ydata()]
+
+
+def test_picture_has_a_dot_per_run_means_and_differences_with_intervals():
+    upper, lower = draw(ROWS, PLAN).axes
+    dots = [ends(x)[0] for x in upper.lines if x.get_marker() == 'o']
+    assert sorted(dots) == [50, 51, 52, 53.5]
+    bars = [ends(x)[0] for x in upper.lines if x.get_marker() != 'o']
+    assert bars == [mean([50, 52]), 52.25]
+    assert [t.get_text() for t in lower.get_xticklabels()] == ['plain', 'bav2']
+    dots = [ends(x)[0] for x in lower.lines if x.get_marker() == 'o']
+    assert dots == [1, 1.5]
+    ((low, high),) = lower.collections[0].get_segments()
+    half = T[1] * 0.25
+    assert (low[1], high[1]) == pytest.approx(
+        (1.25 - half, 1.25 + half), rel=2e-4
+    )
+
+
+def test_picture_of_one_network_has_no_differences():
+    assert len(draw(ROWS[:2], PLAN).axes) == 1
+
+
+def test_long_names_of_networks_do_not_touch():
+    names = [f'bav2-calibrated{i}' for i in range(6)]
+    plan = replace(PLAN, networks=dict.fromkeys(['plain', *names]))
+    rows = [row(name, 0, 50.0) for name in plan.networks]
+    figure = draw(rows, plan)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    texts = figure.axes[-1].get_xticklabels()
+    # Turned by 30 degrees, a line of text is this far from the next.
+    xs = [t.get_window_extent(canvas.get_renderer()).x1 for t in texts]
+    step = min(b - a for a, b in zip(xs, xs[1:]))
+    height = texts[0].get_fontsize() * figure.dpi / 72
+    assert step * math.sin(math.radians(30)) > height

@@ -1,5 +1,6 @@
 """Runs that would silently do another thing stop in one line, or do it."""
 
+import runpy
 import shutil
 import sys
 from argparse import Namespace
@@ -12,6 +13,7 @@ from mmengine.registry import init_default_scope, MODELS
 from runs import DET, short_run, stopped, TASKS, tool
 
 from banet import BAEfficientNet, BAMobileNetV3, BAResNet
+from banet.engine.launch import find_script
 from banet.engine.paths import LaunchError
 from banet.engine.silent import check_silent
 from banet.engine.start import find_start, keep_start, resumes_latest
@@ -136,7 +138,8 @@ def test_resume_in_an_empty_work_dir_keeps_load_from(
 
 @pytest.mark.parametrize('scope', TASKS)
 @pytest.mark.parametrize(
-    'words', [['--resume'], ['--resume', 'auto'], ['--resume=auto']]
+    'words',
+    [['--resume'], ['--resume', 'auto'], ['--resume=auto'], ['--res', 'auto']],
 )
 def test_upstream_is_told_where_a_resumed_training_starts(
     scope, words, tmp_path, monkeypatch
@@ -163,8 +166,27 @@ def test_upstream_is_told_where_a_resumed_training_starts(
     assert find_start(config, args) is None
     sys.argv = ['train.py', 'x.py', *words]
     keep_start(config, args)
-    dropped = ['--cfg-options', 'load_from=None'] if scope == 'seg' else []
+    dropped = ['--cfg-options', 'load_from=None']
     assert sys.argv == ['train.py', 'x.py', *words, *dropped]
+
+
+def test_run_in_the_work_dir_comes_before_load_from_of_the_command_line(
+    tmp_path, monkeypatch
+):
+    """As mmpretrain's own functions understand it."""
+    torch.save({}, tmp_path / 'epoch_1.pth')
+    words = ['--work-dir', str(tmp_path), '--resume', '--cfg-options']
+    argv = ['train.py', str(TASKS['cls'][0]), *words, 'load_from=start.pth']
+    monkeypatch.setattr(sys, 'argv', argv)
+    config = Config.fromfile(argv[1])
+    upstream = runpy.run_path(str(find_script(config, argv[1], 'train.py')))
+    args = upstream['parse_args']()
+    config.merge_from_dict(args.cfg_options)
+    keep_start(config, args)
+    config = upstream['merge_args'](
+        Config.fromfile(argv[1]), upstream['parse_args']()
+    )
+    assert (config.resume, config.load_from) == (True, None)
 
 
 DECAY = dict(

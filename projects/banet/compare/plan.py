@@ -32,7 +32,8 @@ class Metric:
 
     Attributes:
         key (str): As the training logs it, such as ``accuracy/top1``.
-        label (str): As the table shows it, with its unit.
+        label (str): As the table shows it, with its unit; larger is
+            better.
         factor (float): From the one to the other.
     """
 
@@ -61,7 +62,7 @@ class Plan:
     """A comparison.
 
     Attributes:
-        name (str): The config's, without its suffix.
+        path (str): The config's, as it was named.
         recipe (Path): Config that all networks are trained by.
         networks (dict): Name to what is merged into the recipe; a dict with
             a ``type`` takes the place of what stood there.
@@ -74,7 +75,7 @@ class Plan:
         start (Start | None): Where the backbones' weights come from.
     """
 
-    name: str
+    path: str
     recipe: Path
     networks: dict[str, dict]
     seeds: tuple[int, ...]
@@ -82,6 +83,11 @@ class Plan:
     metrics: tuple[Metric, ...]
     data: Optional[Path]
     start: Optional[Start]
+
+    @property
+    def name(self) -> str:
+        """The config's, without its suffix."""
+        return Path(self.path).stem
 
     def config(self, network: str, seed: int) -> Config:
         """The recipe for one run, without its start."""
@@ -155,6 +161,11 @@ def read_plan(path: Path, data: Optional[Path]) -> Plan:
             )
             + f'. A plan has {", ".join(KEYS)}.'
         )
+    if not isinstance(config.networks, dict) or not config.networks:
+        raise PlanError(
+            f'{path}: networks={config.networks!r} must be a dict, a name '
+            'and what is merged into the recipe.'
+        )
     networks = {
         str(name): _plain(options or {})
         for name, options in config.networks.items()
@@ -165,23 +176,37 @@ def read_plan(path: Path, data: Optional[Path]) -> Plan:
             f'{path}: baseline={baseline!r} is none of its networks, '
             f'{", ".join(networks)}.'
         )
-    seeds = config.get('seeds', 1)
-    seeds = range(seeds) if isinstance(seeds, int) else seeds
-    if not seeds:
-        raise PlanError(f'{path}: seeds={config.seeds!r} are none: name one.')
+    if not config.metrics:
+        raise PlanError(f'{path}: metrics={config.metrics!r} are none.')
+    seeds = _seeds(path, config.get('seeds', 1))
     recipe = (path.parent / config.recipe).resolve()
     if not recipe.is_file():
         raise PlanError(f'{path}: its recipe {recipe} does not exist.')
     return Plan(
-        path.stem,
+        str(path),
         recipe,
         networks,
-        tuple(seeds),
+        seeds,
         baseline,
         tuple(_metric(path, m) for m in config.metrics),
         _find_data(path, config.get('data'), data),
         _start(path, config.get('start')),
     )
+
+
+def _seeds(path, given):
+    seeds = list(range(given)) if isinstance(given, int) else given
+    if (
+        not isinstance(seeds, list)
+        or not seeds
+        or not all(isinstance(seed, int) for seed in seeds)
+        or len(set(seeds)) < len(seeds)
+    ):
+        raise PlanError(
+            f'{path}: seeds={given!r} must be how many, or a list of '
+            'different whole numbers.'
+        )
+    return tuple(seeds)
 
 
 def _merge(config, options):
@@ -255,7 +280,7 @@ def choose(
         PlanError: One is unknown.
     """
     known = list(known)
-    asked = known if asked is None else list(asked)
+    asked = known if asked is None else list(dict.fromkeys(asked))
     for name in asked:
         if name not in known:
             raise PlanError(

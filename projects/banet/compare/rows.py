@@ -102,11 +102,21 @@ def read_rows(path: Path, plan: Plan) -> list[Row]:
     return rows
 
 
+def differs(name: str, one: Row, other: Row) -> bool:
+    """Whether what a column says keeps two rows from being averaged.
+
+    Of devices the kind counts, not the model behind it.
+    """
+    if name == 'device':
+        return one[name].split()[:1] != other[name].split()[:1]
+    return one[name] != other[name]
+
+
 def check_alike(rows: Sequence[Row], path: Path) -> None:
     """Raise RowsError if rows differ in what must be the same to average."""
     for row in rows[1:]:
         first = rows[0]
-        differ = [name for name in SAME if row[name] != first[name]]
+        differ = [name for name in SAME if differs(name, row, first)]
         if differ:
             raise RowsError(
                 f'{path}: {first["network"]} of seed {first["seed"]} and '

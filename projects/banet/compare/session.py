@@ -21,18 +21,19 @@ from ..utils.figure import save
 from ..utils.files import put_whole
 from ..utils.outfolder import OutFolder
 from .data import data_id
-from .folder import TrainingError
+from .device import device_name
+from .folder import MetricError, TrainingError
+from .picture import draw
 from .plan import Plan
 from .rows import (
     add_row,
     check_alike,
-    commit,
     read_rows,
     Row,
     run_of,
     versions,
 )
-from .table import as_markdown, draw
+from .table import as_markdown
 from .training import Training
 
 LOOK = 5  # seconds between two looks at the runs' logs
@@ -66,8 +67,7 @@ class Session:
             recipe=plan.recipe_id(),
             data=data_id(plan.roots()),
             versions=versions(),
-            device=device.partition(':')[0],
-            commit=commit(Path(__file__).parents[1]),
+            device=device_name(device),
         )
 
     def left(
@@ -112,6 +112,8 @@ class Session:
 
         Raises:
             TrainingError: One failed; the others were trained all the same.
+            MetricError: The plan names a metric that there is not; the
+                others were stopped.
         """
         bar = Progress(
             TextColumn('{task.description}'),
@@ -136,7 +138,7 @@ class Session:
             }
             try:
                 self._watch(futures, bar, task)
-            except (KeyboardInterrupt, SystemExit):
+            except (KeyboardInterrupt, SystemExit, MetricError):
                 pool.shutdown(wait=False, cancel_futures=True)
                 for training in trainings:
                     training.stop()
@@ -161,6 +163,8 @@ class Session:
             )
             bar.update(task, completed=share)
             for future in done:
+                if isinstance(future.exception(), MetricError):
+                    raise future.exception()
                 left = bar.tasks[task].time_remaining
                 bar.console.print(
                     f'{futures[future].name}: {self._told(future)}'
@@ -189,9 +193,7 @@ class Session:
         rows = read_rows(self.csv, self.plan)
         if not rows:
             return []
-        command = 'python tools/compare.py ' + shlex.join(
-            [f'configs/experiments/{self.plan.name}.py']
-        )
+        command = f'python tools/compare.py {shlex.quote(self.plan.path)}'
         command += ' --data DATA' if self.plan.data else ''
         text = as_markdown(rows, self.plan, command)
         table = self.results / f'{self.plan.name}.md'

@@ -1,4 +1,4 @@
-"""Rows as a table and a picture: means, deviations, paired differences."""
+"""Rows as a table: means, deviations, paired differences."""
 
 import math
 from collections.abc import Sequence
@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Optional
 
-from matplotlib.figure import Figure
-
 from ..utils.compat import need
-from ..utils.figure import COLOURS, make_figure, tidy
 from .plan import Metric, Plan
 from .rows import DIVERGED, Row, value
 
@@ -46,12 +43,16 @@ def interval(values: Sequence[float]) -> Optional[Interval]:
 
 
 def by_seed(rows: Sequence[Row], network: str, name: str) -> dict[str, float]:
-    """Seed to value, of the runs that did not diverge."""
+    """Seed to value, of the runs that ended with one."""
     return {
         row['seed']: value(row, name)
         for row in rows
-        if row['network'] == network and row['status'] != DIVERGED
+        if row['network'] == network and not _is_lost(row, name)
     }
+
+
+def _is_lost(row, name):
+    return row['status'] == DIVERGED or not math.isfinite(value(row, name))
 
 
 def differences(
@@ -80,22 +81,22 @@ def as_markdown(rows: Sequence[Row], plan: Plan, command: str) -> str:
         if not own:
             continue
         lost = sum(row['status'] == DIVERGED for row in own)
+        whole = [row for row in own if row['status'] != DIVERGED] or own
         cells = [
             network,
             f'{len(own)}' + (f', {lost} diverged' if lost else ''),
             f'{value(own[0], "parameters") / 1e6:.2f}',
-            f'{mean(value(row, "minutes") for row in own):.0f}',
+            f'{mean(value(row, "minutes") for row in whole):.0f}',
         ]
         for metric in plan.metrics:
             values = [
                 metric.factor * v
                 for v in by_seed(own, network, f'{metric.key} last').values()
             ]
-            cells.append(_spread(values))
-            found = interval(differences(rows, plan, network, metric))
-            cells.append(
-                '' if network == plan.baseline or not found else str(found)
-            )
+            cells += [
+                _spread(values),
+                _difference(rows, plan, network, metric),
+            ]
         lines.append('| ' + ' | '.join(cells) + ' |')
     first = rows[0]
     lines += [
@@ -103,10 +104,9 @@ def as_markdown(rows: Sequence[Row], plan: Plan, command: str) -> str:
         'Value at the end of the schedule: mean ± standard deviation over the '
         'seeds. Difference: paired by seed, with its 95 % interval (t).',
         '',
-        f'{first["threads"]} threads, {first["device"]}; {first["versions"]}; '
-        f'recipe {first["recipe"]}, data {first["data"]}, commits '
-        + ', '.join(sorted({row['commit'] for row in rows}))
-        + '.',
+        f'threads {_all(rows, "threads")}, {_all(rows, "device")}; '
+        f'{first["versions"]}; recipe {first["recipe"]}, data '
+        f'{first["data"]}, commits {_all(rows, "commit")}.',
         '',
         '```bash',
         command,
@@ -117,38 +117,26 @@ def as_markdown(rows: Sequence[Row], plan: Plan, command: str) -> str:
     return '\n'.join(lines) + '\n'
 
 
+def _all(rows, name):
+    """What the rows have in a column that lists."""
+    found = {part for row in rows for part in row[name].split(', ')}
+    return ', '.join(sorted(found))
+
+
+def _difference(rows, plan, network, metric):
+    pairs = differences(rows, plan, network, metric)
+    if network == plan.baseline or not pairs:
+        return ''
+    most = max(
+        len(by_seed(rows, name, f'{metric.key} last'))
+        for name in (network, plan.baseline)
+    )
+    few = f', {len(pairs)} pairs' if 1 < len(pairs) < most else ''
+    return f'{interval(pairs)}{few}'
+
+
 def _spread(values):
     if not values:
         return ''
     deviation = f' ± {stdev(values):.2f}' if len(values) > 1 else ''
     return f'{mean(values):.2f}{deviation}'
-
-
-def draw(rows: Sequence[Row], plan: Plan) -> Figure:
-    """A panel per metric: a dot per seed, a bar at each network's mean."""
-    networks = [
-        n for n in plan.networks if any(r['network'] == n for r in rows)
-    ]
-    figure = make_figure(
-        (0.9 + 0.75 * len(networks)) * len(plan.metrics) + 0.6, 3
-    )
-    panels = figure.subplots(1, len(plan.metrics), squeeze=False)[0]
-    seeds = sorted({row['seed'] for row in rows}, key=int)
-    for axes, metric in zip(panels, plan.metrics):
-        for x, network in enumerate(networks):
-            found = by_seed(rows, network, f'{metric.key} last')
-            values = {s: metric.factor * v for s, v in found.items()}
-            for seed, y in values.items():
-                # Beside each other, the same seed at the same place.
-                shift = 0.3 * (
-                    seeds.index(seed) / max(1, len(seeds) - 1) - 0.5
-                )
-                axes.plot(x + shift, y, 'o', color=COLOURS[0], markersize=4)
-            if values:
-                average = mean(values.values())
-                axes.plot([x - 0.3, x + 0.3], [average] * 2, color=COLOURS[1])
-        axes.set_xticks(range(len(networks)), networks)
-        axes.set_xlim(-0.6, len(networks) - 0.4)
-        axes.set_ylabel(metric.label)
-        tidy(axes)
-    return figure

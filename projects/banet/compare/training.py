@@ -2,7 +2,7 @@
 
 import json
 import math
-import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,26 +11,30 @@ from contextlib import contextmanager, ExitStack, suppress
 from pathlib import Path
 from typing import Optional
 
-import torch
-
 from ..apis.model import build_model
 from ..apis.zoo import home
-from ..engine.curves import CurveError, read_run
+from ..engine.curves import CurveError, NO_CURVES, read_run
 from ..engine.workdir import settle_last_checkpoint
 from ..utils.files import put_whole
 from ..utils.lock import hold
+from .device import environment
 from .folder import (
     check_origin,
     curves_of,
     find_start,
     folder_of,
+    MetricError,
     MINUTES,
+    PROCESSES,
+    read_origin,
     start_id,
     TrainingError,
     write_origin,
 )
 from .plan import Plan
-from .rows import DIVERGED, FINISHED, Row
+from .rows import commit, DIVERGED, FINISHED, Row
+
+PACKAGE = Path(__file__).parents[1]
 
 
 class Training:
@@ -69,6 +73,7 @@ class Training:
         self.folder = folder_of(work_dir, plan.name, network, seed)
         # Beside it: the runner leaves a copy of its own in there.
         self.config_file = self.folder.with_name(f'{self.folder.name}.py')
+        self._log, self._begin = self.folder / 'out.log', 0
         self._process: Optional[subprocess.Popen] = None
         self._stopped = False
         self.config = plan.config(network, seed)
@@ -78,6 +83,7 @@ class Training:
             seed=str(seed),
             start='',
             options=plan.network_id(network),
+            threads=str(threads),
             **shared,
         )
         if plan.start is not None:
@@ -103,24 +109,27 @@ class Training:
         """
         with self._alone() as lock:
             check_origin(self.folder, self.known)
-            write_origin(self.folder, self.known)
             if (self.folder / MINUTES).exists():
                 return  # killed between its end and its row
+            # Not before: the code may have changed while other runs went on.
+            self.known['commit'] = commit(PACKAGE)
+            write_origin(self.folder, self.known)
             code = self._train(lock)
         if self._stopped:
             with hold(self.folder):  # by its workers, for some seconds more
                 pass
         if code and (self._stopped or not self._diverged()):
-            log = self.folder / 'out.log'
-            last = last_message(log.read_text(errors='replace'))
+            with open(self._log, 'rb') as file:
+                file.seek(self._begin)
+                log = file.read().decode(errors='replace')
             raise TrainingError(
-                f'{self.name} ended with {code}: {last} (see {log}). '
-                'Mend it and run the same command: it goes on there.'
+                f'{self.name} {ending(code)}: {last_message(log)} (see '
+                f'{self._log}). Mend it and run the same command: it goes on '
+                'there.'
             )
-        put_whole(
-            json.dumps(dict(minutes=self._minutes())).encode(),
-            self.folder / MINUTES,
-        )
+        status = DIVERGED if self._diverged() else FINISHED
+        note = dict(minutes=self._minutes(), status=status)
+        put_whole(json.dumps(note).encode(), self.folder / MINUTES)
 
     def _train(self, lock) -> int:
         """Its process's exit code."""
@@ -131,12 +140,13 @@ class Training:
         command = [sys.executable, str(train), str(self.config_file)]
         command += ['--work-dir', str(self.folder)]
         command += ['--resume'] if resume else []
-        with open(self.folder / 'out.log', 'a') as out:
+        with open(self._log, 'a') as out:
+            self._begin = out.tell()
             self._process = subprocess.Popen(
                 command,
                 stdout=out,
                 stderr=out,
-                env=self.environment(),
+                env=environment(self.device, self.threads),
                 pass_fds=[lock],  # held as long as the training lives
             )
             if self._stopped:
@@ -165,19 +175,6 @@ class Training:
                 ) from error
             yield lock
 
-    def environment(self) -> dict[str, str]:
-        """Of its process."""
-        environment = {**os.environ, 'OMP_NUM_THREADS': str(self.threads)}
-        kind, _, number = self.device.partition(':')
-        if kind == 'cpu':
-            environment['CUDA_VISIBLE_DEVICES'] = ''
-        elif number:
-            visible = os.environ.get('CUDA_VISIBLE_DEVICES')
-            environment['CUDA_VISIBLE_DEVICES'] = (
-                visible.split(',')[int(number)] if visible else number
-            )
-        return environment
-
     def _curves(self):
         try:
             return read_run(self.folder)
@@ -185,10 +182,9 @@ class Training:
             return {}
 
     def _diverged(self):
-        return any(
-            not math.isfinite(v)
-            for v in self._curves().get('loss', {}).values()
-        )
+        losses = self._curves().get('loss', {})
+        # A step in half precision may be inf once and be left out.
+        return bool(losses) and not math.isfinite(losses[max(losses)])
 
     def _minutes(self):
         """Of all processes that took part, by their logs."""
@@ -202,78 +198,91 @@ class Training:
 
     def progress(self) -> float:
         """Share of the schedule that is done, from 0 to 1; in epochs, if the
-        schedule counts those."""
-        files = curves_of(self.folder)
-        for file in reversed(files):
-            for line in reversed(file.read_text().splitlines()):
+        schedule counts those.
+
+        Raises:
+            MetricError: It has validated, and logged no such metric.
+        """
+        done = 0.0
+        for file in curves_of(self.folder):
+            for line in file.read_text().splitlines():
                 with suppress(ValueError):  # it is being written
                     entry = json.loads(line)
                     if 'loss' in entry:
-                        return self._share(entry)
-        return 0.0
+                        done = self._share(entry)
+                    else:
+                        self._check_metrics(entry)
+        return done
 
     def _share(self, entry):
+        done = entry['iter' if self._by_iteration else 'epoch']
+        return min(1.0, (done - 0.5) / self._end)
+
+    @property
+    def _by_iteration(self):
+        return 'max_iters' in self.config.train_cfg
+
+    @property
+    def _end(self):
         cfg = self.config.train_cfg
-        if 'max_iters' in cfg:
-            return min(1.0, entry['iter'] / cfg.max_iters)
-        return min(1.0, (entry['epoch'] - 0.5) / cfg.max_epochs)
+        return cfg.max_iters if self._by_iteration else cfg.max_epochs
+
+    def _check_metrics(self, logged):
+        for metric in self.plan.metrics:
+            if metric.key not in logged:
+                raise MetricError(
+                    f'{self.name} has logged no {metric.key}; it has '
+                    f'{", ".join(sorted(set(logged) - NO_CURVES))}. Name one '
+                    'of these in the plan and run it again: nothing that was '
+                    'trained is lost.'
+                )
 
     def row(self) -> Row:
         """The finished run as a row.
 
         Raises:
-            TrainingError: A metric was never logged.
+            MetricError: A metric was never logged.
+            TrainingError: It was not at the end.
         """
         curves = self._curves()
         metrics = {}
-        diverged = self._diverged()
+        note = json.loads((self.folder / MINUTES).read_text())
+        if note['status'] == FINISHED:
+            self._check_metrics(curves)
         for metric in self.plan.metrics:
             values = curves.get(metric.key, {})
-            if not values and not diverged:
+            if note['status'] == FINISHED and max(values) != self._end:
                 raise TrainingError(
-                    f'{self.name} has logged no {metric.key}; it has '
-                    f'{", ".join(sorted(curves))}. Name one of these in the '
-                    'plan.'
+                    f'{self.name} was validated last at {max(values)}, and '
+                    f'its schedule ends at {self._end}: remove '
+                    f'{self.folder / MINUTES} to have it validated, or let '
+                    'the recipe validate at its end.'
                 )
             last = values[max(values)] if values else math.nan
             best = max(values.values(), default=math.nan)
             metrics[f'{metric.key} last'] = f'{last:.6g}'
             metrics[f'{metric.key} best'] = f'{best:.6g}'
-        minutes = json.loads((self.folder / MINUTES).read_text())['minutes']
+        origin = read_origin(self.folder)
         model = build_model(self.config)
         return dict(
             self.known,
-            status=DIVERGED if diverged else FINISHED,
+            status=note['status'],
             **metrics,
             parameters=str(sum(p.numel() for p in model.parameters())),
-            minutes=f'{minutes:.1f}',
-            threads=str(self.threads),
+            minutes=f'{note["minutes"]:.1f}',
+            **{name: ', '.join(origin[name]) for name in PROCESSES},
         )
+
+
+def ending(code: int) -> str:
+    """How a process ended, by its exit code."""
+    if code >= 0:
+        return f'ended with {code}'
+    memory = ', as a system out of memory does' * (-code == signal.SIGKILL)
+    return f'was ended by signal {-code}{memory}'
 
 
 def last_message(log: str) -> str:
     """The last line that is not indented: the others are its details."""
     lines = [line for line in log.splitlines() if line[:1].strip()]
     return lines[-1] if lines else 'nothing was printed'
-
-
-def default_threads(jobs: int) -> int:
-    """Threads of each of so many runs at a time."""
-    return max(1, (os.cpu_count() or 1) // jobs)
-
-
-def check_device(device: Optional[str]) -> str:
-    """``device``, or what there is.
-
-    Raises:
-        TrainingError: There is no such device.
-    """
-    there = torch.cuda.device_count()
-    if device is None:
-        return 'cuda' if there else 'cpu'
-    kind, _, number = device.partition(':')
-    if kind not in ('cpu', 'cuda') or (number and not number.isdigit()):
-        raise TrainingError(f'--device {device}: use cpu, cuda or cuda:0.')
-    if kind == 'cuda' and int(number or 0) >= there:
-        raise TrainingError(f'--device {device}: {there} GPUs are visible.')
-    return device

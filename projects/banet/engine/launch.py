@@ -23,7 +23,13 @@ from ..utils.compat import pip_line
 from ..utils.errors import BanetError, CheckpointError
 from .paths import check_paths, check_starts, check_truth, LaunchError
 from .silent import check_heads, check_silent
-from .start import find_start, find_work_dir, keep_start, resumes_latest
+from .start import (
+    find_start,
+    find_work_dir,
+    keep_start,
+    resumes,
+    resumes_latest,
+)
 from .workdir import (
     check_owner,
     check_space,
@@ -65,6 +71,9 @@ def main(tool: str) -> None:
         if tool == 'train.py':
             prepare_work_dir(config, args)
             keep_start(config, args)
+            if resumes(config, args):
+                hook = 'default_hooks.last_validation.type=LastValidationHook'
+                sys.argv += ['--cfg-options', hook]
         if args.launcher == 'pytorch' and get_device() == 'cpu':
             start_gloo(config)
         upstream['main']()

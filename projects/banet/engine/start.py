@@ -42,12 +42,18 @@ def resumes_latest(config: Config, args) -> bool:
     return resume is True and not config.get('load_from')
 
 
+def resumes(config: Config, args) -> bool:
+    """Whether the run goes on where an earlier one ended."""
+    return bool(config.get('resume') if args.resume is None else args.resume)
+
+
 def keep_start(config: Config, args) -> None:
     """Let --resume in an empty work dir start from the config's load_from.
 
-    mmdet and mmpretrain drop load_from for it, and would train from scratch;
-    mmseg would go on from load_from as if it were a run of its own, in a work
-    dir that has one, too.
+    mmdet and mmpretrain drop load_from for it, and would train from scratch,
+    but mmpretrain keeps one of the command line. With that, and in mmseg with
+    any, they would go on from load_from as if it were a run of its own, in a
+    work dir that has one, too.
     """
     start = config.get('load_from')
     path = find_work_dir(config, args)
@@ -55,15 +61,14 @@ def keep_start(config: Config, args) -> None:
     if not (flag or args.resume == 'auto') or not start:
         return
     if can_resume(path):  # all processes agree in this
-        if flag:
-            sys.argv += ['--cfg-options', 'load_from=None']
+        sys.argv += ['--cfg-options', 'load_from=None']
         return
     for i, word in reversed(list(enumerate(sys.argv))):
-        if word == '--resume':
-            named = sys.argv[i + 1 : i + 2] == ['auto'] and not flag
-            del sys.argv[i : i + 1 + named]
-        elif word.startswith('--resume='):
-            del sys.argv[i]
+        option, _, given = word.partition('=')
+        # argparse takes beginnings of a name, too.
+        if len(option) > 2 and '--resume'.startswith(option):
+            after = not given and sys.argv[i + 1 : i + 2] == ['auto']
+            del sys.argv[i : i + 1 + (after and not flag)]
     print(
         f'train.py: nothing to resume in {path} yet: the training starts '
         f'from load_from={start}.',

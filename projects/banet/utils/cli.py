@@ -33,6 +33,13 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     add_trust(parser)
 
 
+def at_least_one(text: str) -> int:
+    """The type of options that count something."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'{text} is no number from 1 on')
+    return int(text)
+
+
 def run(main: Callable, parser: argparse.ArgumentParser) -> None:
     """Exit with what ``main(args)`` returns, or with one line on bad input."""
     name = Path(sys.argv[0]).name
