@@ -10,7 +10,7 @@ mmengine.
 import torch
 
 from banet.apis.config import ConfigError, load_config
-from banet.apis.model import build_model
+from banet.apis.model import build_model, image_channels
 from banet.benchmark.complexity import Counted, macs_by_module, parameters
 from banet.utils.cli import make_parser, run
 
@@ -44,7 +44,8 @@ def main(args):
             'classifier, detector or segmentor.'
         )
     model = Counted(build_model(config)).eval()
-    macs = macs_by_module(model, torch.zeros(1, 3, *shape))
+    channels = image_channels(model.backbone)
+    macs = macs_by_module(model, torch.zeros(1, channels, *shape))
     modules = dict(model.named_modules())
     print(f'{args.config}, one image of {shape[0]} x {shape[1]}')
     print(f'{"part":26}{"params":>14}{"MACs":>20}')

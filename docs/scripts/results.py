@@ -17,7 +17,9 @@ TABLE = re.compile(r'(<!-- result (\S+) -->\n).*?(?=<!-- end -->)', re.S)
 def table(plan):
     text = (ROOT / f'results/{plan}.md').read_text()
     rows = [line for line in text.splitlines() if line.startswith('|')]
-    picture = f'![{plan}: dots, means, paired differences](../results/{plan}.png)'
+    picture = (
+        f'![{plan}: dots, means, paired differences](../results/{plan}.png)'
+    )
     return '\n'.join([*rows, '', picture]) + '\n'
 
 

@@ -9,7 +9,7 @@ import sys
 from .version import __version__
 
 # `python -m banet.doctor` runs where nothing of this can be imported.
-if 'banet.doctor' not in sys.orig_argv:
+if not {'banet.doctor', '-mbanet.doctor'} & set(sys.orig_argv):
     from .utils.compat import check_environment
 
     check_environment()  # before any import that needs these packages
@@ -41,6 +41,7 @@ if 'banet.doctor' not in sys.orig_argv:
     )
     from .bridge.residual import ConvNormBridge
     from .checkpoint.convert import load_weights
+    from .checkpoint.weights import let_mmengine_read_safetensors
     from .data.augment import RandomResizedCropFlip
     from .data.memory import InMemoryDataset
     from .engine.calibration import CalibrationHook
@@ -49,6 +50,8 @@ if 'banet.doctor' not in sys.orig_argv:
     from .engine.last_validation import LastValidationHook
     from .engine.seeding import EpochSeedHook
     from .utils.errors import CheckpointError
+
+    let_mmengine_read_safetensors()
 
 __all__ = [
     'BABasicBlock',

@@ -158,3 +158,13 @@ def test_gate_that_cannot_be_neutral_is_refused():
     model = bridged(attention=dict(V2, gate_cfg=dict(type='Tanh')))
     with pytest.raises(ValueError, match='no warm start is possible'):
         model.load_state_dict(plain().state_dict(), strict=False)
+
+
+def test_norm_without_weights_is_not_halved():
+    """Nothing scales the gated feature that could be doubled."""
+    own = dict(norm_cfg=dict(type='BN', affine=False))
+    weights = plain(18, **own).state_dict()
+    model = bridged(18, attention=dict(V2, norm_cfg=dict(type='LN')), **own)
+    report = model.coverage(weights)
+    assert report.warm_started == 0
+    assert report.attention_initial == len(list(model.blocks()))

@@ -6,11 +6,13 @@ import pytest
 import torch
 from mmdet.models.backbones import ResNetV1d as DetResNetV1d
 from mmengine.logging import MMLogger
+from mmengine.model import PretrainedInit
 from mmengine.runner import load_checkpoint, Runner
 from mmpretrain.models.backbones import ResNetV1c, ResNetV1d
 from mmseg.models.backbones import ResNetV1c as SegResNetV1c
 from mmseg.models.backbones import ResNetV1d as SegResNetV1d
 from resnets import bridged, images, LN, NARROW, plain, trained, V2
+from safetensors.torch import save_file
 from torch import nn
 
 from banet import BAResNet, BAResNetV1c, BAResNetV1d
@@ -18,6 +20,31 @@ from banet import BAResNet, BAResNetV1c, BAResNetV1d
 
 def init_cfg(model, path, tmp_path):
     model.init_cfg = dict(type='Pretrained', checkpoint=str(path))
+    model.init_weights()
+
+
+def init_cfg_by_its_class(model, path, tmp_path):
+    model.init_cfg = dict(type=PretrainedInit, checkpoint=str(path))
+    model.init_weights()
+
+
+def init_cfg_by_its_path(model, path, tmp_path):
+    """As mmengine writes a class into the copy of a new-style config."""
+    kind = 'mmengine.model.weight_init.PretrainedInit'
+    model.init_cfg = dict(type=kind, checkpoint=str(path))
+    model.init_weights()
+
+
+def init_cfg_among_others(model, path, tmp_path):
+    drawn = dict(type='Kaiming', layer='Conv2d')
+    model.init_cfg = drawn, dict(type='Pretrained', checkpoint=str(path))
+    model.init_weights()
+
+
+def init_cfg_of_safetensors(model, path, tmp_path):
+    other = path.with_suffix('.safetensors')
+    save_file(torch.load(path), other)
+    model.init_cfg = dict(type='Pretrained', checkpoint=str(other))
     model.init_weights()
 
 
@@ -52,6 +79,10 @@ def load_state_dict(model, path, tmp_path):
     'load',
     [
         init_cfg,
+        init_cfg_by_its_class,
+        init_cfg_by_its_path,
+        init_cfg_among_others,
+        init_cfg_of_safetensors,
         init_cfg_with_prefix,
         load_from,
         runner_load_checkpoint,

@@ -6,10 +6,17 @@ import uuid
 
 import pytest
 import torch
+from mmdet.registry import MODELS as DET_MODELS
 from mmengine.logging import MMLogger
+from mmengine.registry import DefaultScope
 from torch import nn
 
-from banet import BridgeAttentionV1, BridgeAttentionV2
+from banet import (
+    BAResNet,
+    BridgeAttentionV1,
+    BridgeAttentionV2,
+    SqueezeExcitation,
+)
 from banet.bridge import vector_norm
 
 VERSIONS = [BridgeAttentionV1, BridgeAttentionV2]
@@ -250,3 +257,14 @@ def test_parameter_names_are_pinned():
             'generation.weight',
         ],
     }
+
+
+class OfALibrary(SqueezeExcitation):
+    """Registered where mmdet looks, and nowhere else."""
+
+
+def test_attention_of_a_librarys_own_registry_is_known_by_its_kind():
+    DET_MODELS.register_module(module=OfALibrary, force=True)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model = BAResNet(18, attention=dict(type='OfALibrary'))
+    assert type(model.layer1[0].attention) is OfALibrary

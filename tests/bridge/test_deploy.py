@@ -1,6 +1,7 @@
 """The deploy form computes what eval mode does."""
 
 import copy
+import inspect
 import pickle
 
 import pytest
@@ -20,8 +21,13 @@ from resnets import (
 )
 from torch import nn
 
-from banet import BAResNet, BridgeAttentionV2
+from banet import BAResNet, BridgeAttentionV2, SqueezeExcitation
 from banet.bridge.deploy import FoldedAttention, is_pointwise
+
+WITHOUT_BIAS = pytest.mark.skipif(
+    'bias' not in inspect.signature(nn.BatchNorm2d).parameters,
+    reason="this torch's norms always have a bias",
+)
 
 
 @pytest.mark.slow
@@ -147,6 +153,7 @@ def test_model_in_train_mode_folds_with_its_running_statistics():
     [
         dict(type='BN', track_running_stats=False),
         dict(type='BN', affine=False),
+        pytest.param(dict(type='BN', bias=False), marks=WITHOUT_BIAS),
     ],
 )
 def test_norm_that_is_no_fixed_map_is_refused_and_nothing_changes(norm_cfg):
@@ -160,6 +167,7 @@ def test_norm_that_is_no_fixed_map_is_refused_and_nothing_changes(norm_cfg):
     with pytest.raises(ValueError, match=r'bn1 \(.*\) cannot be folded'):
         model.switch_to_deploy()
     assert list(model.state_dict()) == before
+    model.train()(images())[-1].sum().backward()
 
 
 @pytest.mark.parametrize(
@@ -187,6 +195,13 @@ class OtherIntegration(BridgeAttentionV2):
         return super().integrate(reduced).square()
 
 
+class OtherLogits(SqueezeExcitation):
+    """The same of a channel attention."""
+
+    def logits(self, squeezed):
+        return super().logits(squeezed) / 3
+
+
 class OwnConvs(nn.Module):
     """A user's attention with a BN that does not follow its conv directly."""
 
@@ -200,7 +215,7 @@ class OwnConvs(nn.Module):
         return self.bn(x).sigmoid()
 
 
-@pytest.mark.parametrize('kind', [OtherIntegration, OwnConvs])
+@pytest.mark.parametrize('kind', [OtherIntegration, OtherLogits, OwnConvs])
 @pytest.mark.parametrize('depth', [18, 50])
 def test_foreign_attention_stays_as_it_is(kind, depth):
     MODELS.register_module(module=kind, force=True)

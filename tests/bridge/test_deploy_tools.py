@@ -53,6 +53,30 @@ def test_deploy_tool_writes_checkpoint_and_config(digits_model, tmp_path):
 
 
 @pytest.mark.slow
+def test_deploy_tool_takes_windows_and_other_channels(tmp_path):
+    base = ROOT / 'configs/classification/ba-swin-tiny_16xb64_in1k.py'
+    config = tmp_path / 'config.py'
+    config.write_text(
+        f'_base_ = {str(base)!r}\n'
+        'model = dict(backbone=dict(_delete_=True, '
+        "type='BASwinTransformer', arch=dict(embed_dims=24, depths=[1] * 4, "
+        'num_heads=[1] * 4), in_channels=4, attention=dict(ratio=4, '
+        "type='BridgeAttentionV2', norm_cfg=dict(type='LN')))"
+        ', head=dict(in_channels=192))\n'
+    )
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        model = MODELS.build(Config.fromfile(config).model)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'x.pth')
+    result = python(
+        *(ROOT / 'tools/deploy.py', config),
+        *(tmp_path / 'x.pth', tmp_path / 'y.pth'),
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    result = python(ROOT / 'tools/get_flops.py', config)
+    assert result.returncode == 0, result.stderr[-3000:]
+
+
+@pytest.mark.slow
 def test_mmpretrains_own_tool_folds_our_models(digits_model, tmp_path):
     config, checkpoint, model = digits_model
     script = (

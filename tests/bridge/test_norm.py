@@ -343,3 +343,10 @@ def test_gate_of_another_precision_is_cast():
         for training in (True, False):
             out = block.train(training)(torch.rand(2, 128, 4, 4))
             assert out.dtype == torch.float32
+
+
+@pytest.mark.parametrize('form', FORMS)
+def test_one_value_per_channel_is_pytorchs_own_error(form):
+    norm = nn.BatchNorm2d(3)
+    with FORMS[form](), pytest.raises(ValueError, match='Expected more than'):
+        affine_on(norm, torch.ones(1, 3, 1, 1), None)

@@ -8,8 +8,10 @@ import torch.distributed as dist
 from contract import (
     Case,
     COMPILED,
+    ECA,
     gradients,
     images,
+    LN,
     NETWORKS,
     same_gradients,
     V2,
@@ -96,6 +98,27 @@ def test_plain_weights_of_a_distributed_checkpoint_warm_start(per_block, mesh):
     state_dicts.set_model_state_dict(model, plain.state_dict(), options=WHOLE)
     with torch.no_grad():
         for a, b in zip(model(images(2)), plain(images(2))):
+            assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize('attention', [V2, LN, ECA])
+def test_weights_that_one_process_reads_for_all_come_in(attention, mesh):
+    """torch copies them into the network's own tensors."""
+    whole = Case('resnet18', attention).build()
+    with torch.no_grad():
+        for parameter in whole.parameters():
+            parameter += 0.1  # it was trained
+    weights = copy.deepcopy(whole.state_dict())
+    model = sharded(Case('resnet18', attention).build(), mesh, False)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    broadcast = state_dicts.StateDictOptions(
+        full_state_dict=True, broadcast_from_rank0=True
+    )
+    state_dicts.set_model_state_dict(model, weights, options=broadcast)
+    with torch.no_grad():
+        for a, b in zip(model(images(2)), whole(images(2))):
             assert torch.equal(a, b)
 
 

@@ -8,12 +8,14 @@ import signal
 import numpy as np
 import pytest
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from PIL import Image
 from runs import ROOT, tool
 from small_data import CLS, DET, found, SEG, truncate
 
 from banet.data import check_data, CheckError
 from banet.data.items import check_counts
+from banet.data.sets import classes_in
 from banet.data.walk import each
 
 
@@ -132,3 +134,13 @@ def test_file_of_any_name_is_reported(data, tmp_path):
     assert result.returncode == 1, result.stderr
     assert r'caf\udce9.png' in result.stdout
     assert b'caf\xe9.png' in (tmp_path / 'out/problems.csv').read_bytes()
+
+
+@pytest.mark.parametrize(
+    'scope,kind,count',
+    [('mmdet', 'CocoDataset', 80), ('mmseg', 'ADE20KDataset', 150)],
+)
+def test_classes_of_a_librarys_own_data_set_are_known(scope, kind, count):
+    """It is registered in the library's registry alone."""
+    with DefaultScope.overwrite_default_scope(scope):
+        assert len(classes_in(dict(type=kind))) == count

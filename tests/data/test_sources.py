@@ -1,5 +1,8 @@
 """Images, folders, patterns and videos as sources."""
 
+import struct
+import zlib
+
 import cv2
 import numpy as np
 import pytest
@@ -30,3 +33,31 @@ def test_no_source_is_an_error(tmp_path, name, content, message):
         (tmp_path / name).write_bytes(content)
     with pytest.raises(SourceError, match=message):
         open_source(tmp_path / name)
+
+
+def test_image_that_opencv_refuses_is_skipped(tmp_path):
+    """A PNG of more pixels than it takes, which PIL may call large only."""
+    side = 32800
+
+    def chunk(kind, content):
+        crc = zlib.crc32(kind + content)
+        return (
+            struct.pack('>I', len(content))
+            + kind
+            + content
+            + crc.to_bytes(4, 'big')
+        )
+
+    header = struct.pack('>IIBBBBB', side, side, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes((1 + side // 8) * side), 1)
+    (tmp_path / 'a.png').write_bytes(
+        b'\x89PNG\r\n\x1a\n'
+        + chunk(b'IHDR', header)
+        + chunk(b'IDAT', rows)
+        + chunk(b'IEND', b'')
+    )
+    cv2.imwrite(str(tmp_path / 'b.png'), np.zeros((4, 4, 3), np.uint8))
+    source = open_source(tmp_path)
+    assert [name for name, _, _ in source] == ['b']
+    ((file, reason),) = source.skipped
+    assert file.endswith('a.png') and reason

@@ -179,7 +179,13 @@ def test_nothing_is_frozen_without_weights(tmp_path):
     cfg = make(tmp_path / 'my.py', **DET)  # weights='none'
     assert cfg.model.backbone.frozen_stages == -1
     assert cfg.model.backbone.norm_eval is False
-    assert cfg.model.backbone.init_cfg is None
+    # What mmpretrain's class would draw them by, where the base fetches some.
+    drawn = cfg.model.backbone.init_cfg
+    assert drawn[0] == dict(type='Kaiming', layer=['Conv2d'])
+    backbone = build_model(cfg).backbone
+    backbone.init_weights()
+    conv = backbone.layer1[0].conv2.weight  # (64, 64, 3, 3), He by its outputs
+    assert conv.std().item() == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.02)
 
 
 def coco(tmp_path, change):

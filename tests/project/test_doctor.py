@@ -53,9 +53,9 @@ def install(site, packages, code=None):
         (site / 'mmcv' / '_ext.py').touch()
 
 
-def ask(site):
+def ask(site, *module):
     return subprocess.run(
-        [sys.executable, '-S', '-m', 'banet.doctor'],
+        [sys.executable, '-S', *(module or ('-m', 'banet.doctor'))],
         env={**os.environ, 'PYTHONPATH': f'{site}:{ROOT / "projects"}'},
         cwd=site,
         capture_output=True,
@@ -70,6 +70,12 @@ def test_a_stack_that_fits_is_called_so(packages, tmp_path):
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.splitlines()[-1] == 'all fits'
     assert 'mmcv ops    compiled' in result.stdout
+
+
+def test_doctor_runs_however_it_is_called(tmp_path):
+    install(tmp_path, without(FORK, 'torch'))
+    result = ask(tmp_path, '-mbanet.doctor')
+    assert 'torch is not installed.' in result.stdout, result.stderr
 
 
 def without(packages, *names):

@@ -47,6 +47,13 @@ def test_import_needs_neither_mmdet_nor_mmseg(tmp_path):
 
 
 @pytest.mark.slow
+def test_classification_needs_no_pycocotools(tmp_path):
+    code = hide('pycocotools') + 'import banet.apis.predictions'
+    result = python(code, tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize('name', [r[0] for r in compat.REQUIREMENTS])
 def test_missing_package_is_named_with_its_pip_line(name, tmp_path):
     """In a real process whose import system cannot find the package."""

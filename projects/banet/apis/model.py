@@ -50,6 +50,15 @@ def build_model(config: Config) -> nn.Module:
     return model if torch.cuda.is_available() else revert_sync_batchnorm(model)
 
 
+def image_channels(backbone: nn.Module) -> int:
+    """How many channels of an image its first conv takes."""
+    return next(
+        module.in_channels
+        for module in backbone.modules()
+        if isinstance(module, nn.Conv2d)
+    )
+
+
 def load_model(
     config: Config, path: Union[str, Path], trust: bool = False
 ) -> tuple[nn.Module, dict]:

@@ -7,10 +7,10 @@ from typing import Optional, Union
 
 import cv2
 import numpy as np
-from pycocotools import mask as rle
 from rich.progress import track
 
 from ..data.sources import Images, Video
+from ..utils.compat import need
 from ..utils.outfolder import OutFolder, OutputError
 from .predictor import Predictor
 
@@ -107,6 +107,7 @@ class CocoRecord(Record):
                 score=float(result['scores'][i]),
             )
             if 'masks' in result:
+                rle = need('pycocotools.mask', 'pycocotools')
                 mask = rle.encode(np.asfortranarray(result['masks'][i]))
                 annotation['area'] = float(rle.area(mask))
                 mask['counts'] = mask['counts'].decode()

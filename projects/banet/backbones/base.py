@@ -7,12 +7,14 @@ from typing import Optional, Union
 
 from mmcv.cnn import fuse_conv_bn
 from mmengine.model import BaseModule, PretrainedInit, update_init_info
+from mmengine.registry import WEIGHT_INITIALIZERS
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..bridge.block import BridgeMixin
 from ..bridge.compiled import compile_options
 from ..bridge.deploy import check_foldable
+from ..utils.registered import class_of
 from .loading import LoadingMixin
 
 
@@ -60,8 +62,8 @@ class BridgedBackbone(LoadingMixin):
         with self._one_init_log():
             cfgs = self.init_cfg
             pretrained = any(
-                cfg['type'] in ('Pretrained', PretrainedInit)
-                for cfg in (cfgs if isinstance(cfgs, list) else [cfgs])
+                class_of(WEIGHT_INITIALIZERS, cfg['type']) is PretrainedInit
+                for cfg in ([cfgs] if isinstance(cfgs, dict) else cfgs or ())
                 if cfg
             )
             # Never after weights have come in.
@@ -122,9 +124,12 @@ class BridgedBackbone(LoadingMixin):
         # The rest alone: mmcv would look into a user's own attention, too.
         for parent, name, _ in blocks:
             parent._modules[name] = None
-        fuse_conv_bn(self)
-        for parent, name, block in blocks:
-            parent._modules[name] = block
+        try:
+            fuse_conv_bn(self)
+        finally:
+            for parent, name, block in blocks:
+                parent._modules[name] = block
+        for _, _, block in blocks:
             block.switch_to_deploy()
 
     def get_layer_depth(

@@ -13,7 +13,12 @@ from mmengine.logging import print_log
 from torch import nn
 
 from ..bridge.block import BridgeMixin
-from ..bridge.warm_start import clean_name, holds_attention, tensors_of
+from ..bridge.warm_start import (
+    clean_name,
+    holds_attention,
+    is_untrained,
+    tensors_of,
+)
 from ..utils.errors import BanetError
 from ..utils.text import shorten
 from .loaders import is_for_a_twin, takes_parts
@@ -168,15 +173,23 @@ class LoadingMixin(nn.Module):
     def _leave_out_own(self, state_dict, prefix):
         """torch.distributed.checkpoint fills in what its file lacks, such as
         the attention, with the network's own tensors: nothing came in there.
+
+        But of a sharded network all weights come in as its own tensors, where
+        one process reads them for all: what was trained is from the file.
         """
         own = tensors_of(self)
         same = {n for n in own if state_dict.get(prefix + n) is own[n]}
         if same == own.keys():  # somebody loads a network into itself
             return
-        for block, _ in self.blocks():
-            inner = {n for n in own if n.startswith(f'{block}.attention.')}
-            for name in inner if inner <= same else ():
-                del state_dict[prefix + name]
+        for name, block in self.blocks():
+            inner = {n for n in own if n.startswith(f'{name}.attention.')}
+            sharded = any(hasattr(own[n], 'full_tensor') for n in inner)
+            if not inner <= same or (
+                sharded and not is_untrained(block.attention)
+            ):
+                continue
+            for n in inner:
+                del state_dict[prefix + n]
 
     def to_own(self, found: dict) -> dict:
         """Give weights of other libraries the backbone's names and shapes.

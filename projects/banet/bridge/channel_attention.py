@@ -162,6 +162,8 @@ class EfficientChannelAttention(ChannelAttention):
         weight = self.conv.weight
         if weight.is_meta or self._start.is_meta:
             return True
+        if hasattr(weight, 'full_tensor'):  # sharded; all processes ask
+            weight = weight.full_tensor()
         return weight.equal(self._start.to(weight))
 
     def logits(self, vector):

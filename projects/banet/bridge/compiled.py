@@ -85,7 +85,8 @@ def _compile(function, options):
         try:
             return fast(*args)
         except torch._dynamo.exc.BackendCompilerFailed as error:
-            reason = str(error.inner_exception).strip().splitlines()[0]
+            inner = error.inner_exception
+            reason = (str(inner).strip() or repr(inner)).splitlines()[0]
             raise RuntimeError(
                 f'compile_blocks: nothing can be compiled here: {reason} {OFF}'
             ) from error

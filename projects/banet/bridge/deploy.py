@@ -101,7 +101,7 @@ def _says_how_it_folds(attention):
     for cls in type(attention).__mro__:
         if 'linear_terms' in vars(cls):
             return True
-        if 'integrate' in vars(cls) or 'forward' in vars(cls):
+        if {'integrate', 'logits', 'forward'} & vars(cls).keys():
             return False
     return False
 
@@ -131,12 +131,14 @@ def check_foldable(module: nn.Module) -> None:
         if 'attention' in name.split('.'):
             continue
         if isinstance(layer, _BatchNorm) and (
-            layer.running_mean is None or layer.weight is None
+            layer.running_mean is None
+            or layer.weight is None
+            or layer.bias is None
         ):
             problem = (
-                'it has no running statistics or no weight '
-                '(track_running_stats=False, affine=False). Train with a '
-                'norm that has both.'
+                'it has no running statistics, weight or bias '
+                '(track_running_stats=False, affine=False, bias=False). Train '
+                'with a norm that has them.'
             )
         elif isinstance(layer, nn.Conv2d) and type(layer) not in PLAIN_CONVS:
             problem = (

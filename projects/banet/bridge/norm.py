@@ -19,6 +19,7 @@ def affine(norm: nn.Module) -> Optional[tuple[Tensor, Tensor]]:
     if (
         not isinstance(norm, _BatchNorm)
         or norm.weight is None
+        or norm.bias is None
         or norm.running_mean is None
         or norm.running_var is None
     ):
@@ -38,6 +39,7 @@ def is_affine(norm: nn.Module) -> bool:
     return (
         type(norm) in kinds
         and norm.weight is not None
+        and norm.bias is not None
         and norm.weight.dtype in (torch.float32, torch.float64)
         and norm.running_mean is not None
     )
@@ -68,10 +70,10 @@ def affine_on(
     """
     if means is None:
         means = spatial_mean(y)
-    if plain_only(y):
-        return *_map_in_plain_operations(norm, y), means, y, None
     if norm.training and y.numel() == y.shape[1]:
         norm(y)  # PyTorch's error: one value per channel has no variance
+    if plain_only(y):
+        return *_map_in_plain_operations(norm, y), means, y, None
     with torch.no_grad():
         out, mean, invstd = _call(norm, y)
     if not norm.training:

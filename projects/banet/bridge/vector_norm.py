@@ -21,7 +21,9 @@ def is_kind(cfg: dict, kind: type) -> bool:
     """Whether the ``type`` of ``cfg``, a name or a class, is of a kind."""
     found = cfg.get('type') if isinstance(cfg, dict) else None
     if isinstance(found, str):
-        found = MODELS.get(found)
+        # As building does it, first in the default scope's own registry.
+        with MODELS.switch_scope_and_registry(None) as registry:
+            found = registry.get(found)
     return isinstance(found, type) and issubclass(found, kind)
 
 

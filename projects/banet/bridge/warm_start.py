@@ -122,7 +122,8 @@ class WarmStart(nn.Module):
     def takes_warm_start(self, names: Collection[str], prefix: str) -> bool:
         """Whether weights of these names start this block's attention.
 
-        They do if they hold the whole block but no part of its attention:
+        They do if they hold the whole block, a weight of what scales the
+        gated feature with it, but no part of the attention:
         then W_g becomes zero, so that the gate is sigmoid(0) = 1/2 for every
         image, and what scales the gated feature is doubled. The
         block computes what the plain one does, to the last digit, and learns
@@ -139,6 +140,7 @@ class WarmStart(nn.Module):
             and self.replaced is None
             and hasattr(self.attention, 'neutral')
             and self._is_whole(names, prefix)
+            and f'{prefix}{self.gated_layer}.weight' in names
             and not holds_attention(names, prefix)
         )
 

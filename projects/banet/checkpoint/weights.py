@@ -169,6 +169,20 @@ def for_mmengine(raw: Any, names: KeysView[str]) -> Any:
     return {**raw, 'state_dict': found}
 
 
+def read_local(filename: str, map_location=None) -> Any:
+    """What mmengine reads from a file of this machine, and safetensors."""
+    if str(filename).endswith('.safetensors'):
+        return read(filename)
+    return load_from_local(filename, map_location)
+
+
+def let_mmengine_read_safetensors() -> None:
+    """Wherever a config names them; other files are read as they were."""
+    CheckpointLoader.register_scheme(
+        prefixes='', loader=read_local, force=True
+    )
+
+
 def let_mmengine_unwrap(names: Collection[str]) -> None:
     """Let mmengine's loader find, for a model, what our readers find.
 
@@ -178,8 +192,6 @@ def let_mmengine_unwrap(names: Collection[str]) -> None:
     names = dict.fromkeys(names).keys()  # a set that has an order
 
     def load(filename, map_location=None):
-        if str(filename).endswith('.safetensors'):
-            return for_mmengine(read(filename), names)
-        return for_mmengine(load_from_local(filename, map_location), names)
+        return for_mmengine(read_local(filename, map_location), names)
 
     CheckpointLoader.register_scheme(prefixes='', loader=load, force=True)

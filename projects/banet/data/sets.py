@@ -233,7 +233,7 @@ def check_annotations(
         text = 'enough to predict, not to evaluate'
         found.append(Problem(NOTE, 'no annotations at all', path, text))
     else:
-        found += check_coco(content, path, classes or (), masks, evaluates)
+        found += check_coco(content, path, classes, masks, evaluates)
     folder = os.path.join(
         leaf.get('data_root') or '',
         (leaf.get('data_prefix') or {}).get('img', ''),

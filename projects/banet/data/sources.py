@@ -4,9 +4,11 @@ import glob
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Optional, Union
 
+import cv2
 import mmcv
 import numpy as np
 
@@ -60,7 +62,11 @@ class Images:
                 for problem in check_file(str(path))
                 if problem.severity == ERROR
             ]
-            image = None if problems else mmcv.imread(str(path))
+            image = None
+            if not problems:
+                # OpenCV refuses more pixels than 2^30.
+                with suppress(OSError, cv2.error):
+                    image = mmcv.imread(str(path))
             if image is None:
                 reason = (problems or ['OpenCV cannot decode it'])[0]
                 self.skipped.append((str(path), reason))

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.registry import DATASETS
+from mmengine.model import PretrainedInit
+from mmengine.registry import DATASETS, WEIGHT_INITIALIZERS
 
 from ..apis.config import ConfigError
 from ..data.sets import check_evaluator, is_coco, leaves
@@ -50,11 +51,20 @@ def check_starts(part: Any, key: str = 'model') -> None:
             check_starts(child, f'{key}.{i}')
     if not isinstance(part, dict):
         return
-    path = part.get('checkpoint') if part.get('type') == 'Pretrained' else None
+    path = pretrained_file(part)
     if path and ':' not in path and not os.path.isfile(path):
         raise _missing(f'{key}.checkpoint', path, path)
     for name, child in part.items():
         check_starts(child, f'{key}.{name}')
+
+
+def pretrained_file(options: dict) -> str:
+    """What an ``init_cfg`` fetches weights from; empty if it does not."""
+    path = options.get('checkpoint')
+    if not isinstance(path, str):
+        return ''
+    kind = class_of(WEIGHT_INITIALIZERS, options.get('type'))
+    return path if kind is PretrainedInit else ''
 
 
 def _check_leaf(dataset, key, scope):
@@ -96,7 +106,8 @@ def _missing(key, value, path):
 def _reads_files(dataset, scope):
     """Whether its class is known and fetches nothing by itself."""
     with DATASETS.switch_scope_and_registry(scope) as registry:
-        kind = class_of(registry, dataset.get('type'))
+        kind = dataset.get('type')
+        kind = registry.get(kind) if isinstance(kind, str) else kind
     # An unknown one: upstream says so. CIFAR10 makes its own root.
     return kind is not None and 'download' not in signature(kind).parameters
 

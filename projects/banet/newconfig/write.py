@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Optional
 
 from mmengine.config import Config
+from mmengine.registry import MODELS
 
 from ..apis.config import load_config
 from ..apis.zoo import find_config, list_models
 from ..checkpoint.files import check_file
 from ..utils.errors import CheckpointError
 from ..utils.files import check_target, put_whole
+from ..utils.registered import default_of
 from . import cls, det, seg
 from .checks import NewConfigError
 
@@ -145,9 +147,9 @@ def make_config(args) -> Path:
     model.merge_from_dict(with_classes(base.model, len(classes)))
     if weights:
         init = dict(type='Pretrained', checkpoint=weights)
-        model.merge_from_dict(
-            dict(backbone=dict(init_cfg=None if weights == 'none' else init))
-        )
+        if weights == 'none':
+            init = _initial(base)
+        model.merge_from_dict(dict(backbone=dict(init_cfg=init)))
     if weights == 'none':
         # Nothing was trained that could be frozen.
         for key, value in (('frozen_stages', -1), ('norm_eval', False)):
@@ -170,6 +172,11 @@ def make_config(args) -> Path:
     )
     put_whole(text.encode(), out)
     return out
+
+
+def _initial(base):
+    """As the backbone's class draws its weights where nobody says how."""
+    return default_of(MODELS.get(base.model.backbone.type), 'init_cfg')
 
 
 def _weights(named: Optional[str]) -> Optional[str]:
