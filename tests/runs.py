@@ -141,6 +141,21 @@ def written(folder, text):
     return path
 
 
+def trained_rival(kind, folder):
+    """Config and checkpoint of a small classifier with another attention."""
+    config = folder / 'rival.py'
+    config.write_text(
+        f'_base_ = {str(TASKS["cls"][0])!r}\n'
+        f'model = dict(backbone=dict(attention=dict('
+        f'type={kind!r})))\n'
+    )
+    torch.manual_seed(0)
+    model = build_model(load_config(str(config)))
+    path = folder / 'rival.pth'
+    torch.save(dict(meta={}, state_dict=model.state_dict()), path)
+    return config, path
+
+
 def make_digits(root, per_class=1):
     """Write ``per_class`` training and validation scans of each digit."""
     full = root.with_name(f'{root.name}-full')

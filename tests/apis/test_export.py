@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from inputs import OLD_TORCH
-from runs import IMAGES, python, TASKS, tool
+from runs import IMAGES, python, TASKS, tool, trained_rival
 from torch import nn
 
 from banet.apis.export import export, ExportError
@@ -133,6 +133,23 @@ def test_fixed_file_of_the_backbone_gives_its_features(predictor, tmp_path):
     with torch.no_grad():
         expected = backbone(x)
     for a, b in zip(run_pt2(path, x), expected, strict=True):
+        np.testing.assert_allclose(a, b.numpy(), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('deploy', [False, True])
+@pytest.mark.parametrize(
+    'kind', ['SqueezeExcitation', 'EfficientChannelAttention']
+)
+def test_rivals_files_give_what_they_give(kind, deploy, tmp_path):
+    config, checkpoint = trained_rival(kind, tmp_path)
+    predictor = load(config, checkpoint, 'cpu')
+    x = torch.randn(1, 3, 128, 192)
+    expected = model_outputs(predictor.model, 'cls', x)
+    path = tmp_path / 'out.onnx'
+    done = export(predictor, path, [IMAGE], deploy=deploy)
+    assert done.difference < 1e-5
+    for a, b in zip(run_onnx(path, x), expected, strict=True):
         np.testing.assert_allclose(a, b.numpy(), rtol=1e-3, atol=1e-5)
 
 

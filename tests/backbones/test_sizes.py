@@ -8,8 +8,14 @@ from torch import nn
 from banet import BAResNet, BAResNeXt
 
 PLAIN, V1, V2 = None, 'BridgeAttentionV1', 'BridgeAttentionV2'
+SE, ECA = 'SqueezeExcitation', 'EfficientChannelAttention'
 PARAMS = {
     (18, PLAIN): 11_689_512,
+    # SE: 2 C^2 / 16 + C / 16 + C for each block of C channels; ECA: 3, 5 or 7.
+    (18, SE): 11_778_592,
+    (18, ECA): 11_689_548,
+    (50, SE): 28_088_024,
+    (50, ECA): 25_557_118,
     (18, V1): 11_820_552,
     (18, V2): 11_820_336,
     (34, PLAIN): 21_797_672,
@@ -24,6 +30,10 @@ PARAMS = {
 }
 MACS = {
     (18, PLAIN): 1_814_073_344,
+    (18, SE): 1_814_160_384,  # 2 C^2 / 16 more for each block
+    (18, ECA): 1_814_082_688,  # its kernel's size, times C
+    (50, SE): 4_091_699_200,
+    (50, ECA): 4_089_272_064,
     (18, V1): 1_814_203_904,
     (18, V2): 1_814_204_144,
     (34, PLAIN): 3_663_761_408,

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from runs import ROOT
+from runs import ROOT, trained_rival
 from torch import nn
 
-from banet import BAResNet
+from banet import BAResNet, load
 from banet.data.sources import open_source
 from banet.explain.bridge import BridgeError, record_gates, selection
 from banet.explain.report import report_bridge
@@ -125,6 +125,22 @@ def test_bridge_report_counts_and_averages(predictors, tmp_path):
     )
     top = min(rows, key=lambda r: int(r['rank']))
     assert float(top['mean']) == max(float(r['mean']) for r in rows)
+
+
+@pytest.mark.parametrize(
+    'kind', ['SqueezeExcitation', 'EfficientChannelAttention']
+)
+def test_rivals_gates_are_reported_without_a_selection(kind, tmp_path):
+    predictor = load(*trained_rival(kind, tmp_path), 'cpu')
+    source = open_source(f'{ROOT}/data/nuclei_mini/images/val/00*.png')
+    out = OutFolder(tmp_path / 'out')
+    names = {path.name for path in report_bridge(predictor, out, source)}
+    assert 'gates.png' in names and 'selection.png' not in names
+    with record_gates(predictor.model) as gates:
+        predictor.predict([str(path) for path in source.paths])
+    rows = rows_of(tmp_path / 'out/gates.csv')
+    found = [float(r['mean']) for r in rows if r['block'] == 'layer1.0']
+    np.testing.assert_allclose(found, gates['layer1.0'].mean(0), rtol=1e-4)
 
 
 def test_profiles_are_means_per_class(tmp_path):
