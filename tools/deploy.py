@@ -16,7 +16,7 @@ from banet.checkpoint.files import write
 from banet.checkpoint.locate import locate
 from banet.utils.cli import add_model, make_parser, run
 from banet.utils.errors import CheckpointError
-from banet.utils.files import check_apart, check_target
+from banet.utils.files import check_apart, check_target, put_whole
 
 SIZE = 224, 256  # a Swin needs its windows on the smallest map, too
 TOLERANCE = 1e-4  # relative, float32; a wrong fold is off by far more
@@ -58,7 +58,7 @@ def main(args):
     # Upstream's inferencers build the model from the config in the meta.
     meta['cfg'] = config.pretty_text
     write(dict(meta=meta, state_dict=model.state_dict()), target, args.force)
-    config.dump(written)
+    put_whole(config.pretty_text.encode(), written)
     print(f'largest relative difference of a stage: {max(errors):.1e}')
     print(f'wrote {target} and {written}')
 

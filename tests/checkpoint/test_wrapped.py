@@ -146,6 +146,23 @@ def test_classifier_is_found_beside_the_backbone(prefix, tmp_path):
     assert torch.equal(found.classifier['weight'], state['fc.weight'])
 
 
+def test_backbones_of_any_form_are_found_below_any_prefix(tmp_path):
+    for i, backbone in enumerate(
+        (
+            BAResNet(18, deploy=True),
+            BAResNet(18, attention=dict(type='SqueezeExcitation')),
+        )
+    ):
+        found = {
+            f'detector.backbone.{n}': v + 1
+            for n, v in backbone.state_dict().items()
+        }
+        path = tmp_path / f'{i}.pth'
+        torch.save(dict(state_dict=found), path)
+        report = load_weights(backbone, path)
+        assert report.loaded == report.expected
+
+
 def test_other_families_take_wrapped_files_too(tmp_path):
     model = banet.BAMobileNetV3('small')
     state = {

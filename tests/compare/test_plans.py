@@ -259,6 +259,17 @@ def test_data_lies_where_the_data_sets_say(tmp_path):
         plan.check_data()
 
 
+def test_data_in_a_store_is_left_to_who_reads_it(tmp_path):
+    recipe = tmp_path / 'recipe.py'
+    recipe.write_text(
+        "train_dataloader = dict(dataset=dict(data_root='s3://bucket/a'))\n"
+    )
+    text = GOOD.replace(RECIPE, "recipe = 'recipe.py'\n")
+    plan = read_plan(written_plan(tmp_path, text), None)
+    assert plan.roots() == []
+    plan.check_data()
+
+
 def test_every_evaluators_annotations_move_with_the_data(tmp_path):
     recipe = tmp_path / 'recipe.py'
     recipe.write_text(
@@ -266,11 +277,18 @@ def test_every_evaluators_annotations_move_with_the_data(tmp_path):
         ", dict(data_root='data/a/x')]))\n"
         "val_evaluator = [dict(type='A', ann_file='data/a/x/val.json'), "
         "dict(type='B'), dict(type='C', ann_file=None), "
-        "dict(type='D', ann_file='data/another.json')]\n"
+        "dict(type='D', ann_file='data/another.json'), "
+        "dict(metrics=[dict(type='E', ann_file='data/a/x/val.json')])]\n"
     )
     (tmp_path / 'mine').mkdir()
     text = GOOD.replace(RECIPE, "recipe = 'recipe.py'\n") + "data = 'mine'\n"
     plan = read_plan(written_plan(tmp_path, text), tmp_path)
-    found = [e.get('ann_file') for e in plan.config('a', 0).val_evaluator]
+    *found, last = plan.config('a', 0).val_evaluator
     moved = str(tmp_path / 'mine/val.json')
-    assert found == [moved, None, None, 'data/another.json']
+    assert [e.get('ann_file') for e in found] == [
+        moved,
+        None,
+        None,
+        'data/another.json',
+    ]
+    assert last.metrics[0].ann_file == moved

@@ -17,7 +17,7 @@ from contract import (
     V2,
 )
 from mmengine.model import ExponentialMovingAverage
-from mmengine.runner.checkpoint import load_state_dict
+from mmengine.runner.checkpoint import load_checkpoint, load_state_dict
 from mmpretrain.models.peft import LoRAModel
 from torch.nn.parallel import DistributedDataParallel
 
@@ -52,6 +52,22 @@ def test_ddp_with_a_static_graph(name, own, mesh):
         pytest.skip('some outputs are not asked for: DDP wants all gradients')
     wrapped = DistributedDataParallel(model, static_graph=True)
     same_gradients(gradients(model, images(), wrapped), expected)
+
+
+def test_twin_is_known_behind_a_wrapper_too(mesh, tmp_path):
+    """As mmengine's loader, which looks into it."""
+    model = torch.nn.ModuleDict(
+        {
+            name: torch.nn.ModuleDict(dict(backbone=Case('resnet18').build()))
+            for name in ('student', 'teacher')
+        }
+    )
+    state = Case('resnet18').build().state_dict()
+    state = {f'teacher.backbone.{n}': v + 1 for n, v in state.items()}
+    torch.save(dict(state_dict=state), tmp_path / 'x.pth')
+    load_checkpoint(DistributedDataParallel(model), str(tmp_path / 'x.pth'))
+    for name, tensor in state.items():
+        assert torch.equal(model.state_dict()[name], tensor), name
 
 
 def sharded(model, mesh, per_block):

@@ -2,6 +2,7 @@
 
 import pytest
 from mmdet.datasets import CocoDataset
+from mmengine.model import PretrainedInit
 from runs import NUCLEI
 
 from banet.engine.paths import check_paths, check_starts, LaunchError
@@ -73,7 +74,9 @@ def test_local_backend_reads_files_as_none_does():
 
 
 @pytest.mark.parametrize('place', ['backbone', 'roi_head'])
-def test_weights_that_a_part_starts_from_are_looked_for(place, tmp_path):
+def test_weights_that_a_part_starts_from_are_looked_for(
+    place, tmp_path, monkeypatch
+):
     def model(path):
         start = dict(type='Pretrained', checkpoint=str(path))
         return {place: dict(heads=[dict(init_cfg=start)])}
@@ -82,8 +85,23 @@ def test_weights_that_a_part_starts_from_are_looked_for(place, tmp_path):
     with pytest.raises(LaunchError, match=f'{key}=no.pth does not exist'):
         check_starts(model('no.pth'))
     (tmp_path / 'x.pth').write_text('')
-    for path in (tmp_path / 'x.pth', 'torchvision://resnet50', ''):
+    monkeypatch.setenv('HOME', str(tmp_path))  # which mmengine looks into
+    for path in (
+        str(tmp_path / 'x.pth'),
+        '~/x.pth',
+        'torchvision://resnet50',
+        '',
+    ):
         assert check_starts(model(path)) is None
+
+
+@pytest.mark.parametrize(
+    'kind', [PretrainedInit, 'mmengine.model.weight_init.PretrainedInit']
+)
+def test_class_as_type_of_a_start_is_a_type_too(kind):
+    """As new-style configs, and their copies in work dirs, have it."""
+    with pytest.raises(LaunchError, match='checkpoint=no.pth does not exist'):
+        check_starts(dict(init_cfg=dict(type=kind, checkpoint='no.pth')))
 
 
 def test_indices_beyond_a_list_are_named(tmp_path):

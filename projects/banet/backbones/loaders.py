@@ -4,6 +4,7 @@ import sys
 from types import FrameType
 from typing import Optional
 
+from mmengine.model import is_model_wrapper
 from mmengine.runner.checkpoint import load_state_dict
 from torch import nn
 
@@ -26,6 +27,8 @@ def is_for_a_twin(prefix: str) -> bool:
     if any(name.startswith(prefix) for name in names):
         return False
     model = frame.f_locals['self' if _is_torchs(frame) else 'module']
+    if is_model_wrapper(model):  # mmengine's loader looks into it, too
+        model = model.module
     modules = {name for name, _ in model.named_modules()}
     places = {'.'.join(name.split('.')[: len(parts) - 1]) for name in names}
     return any(

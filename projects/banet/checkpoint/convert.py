@@ -22,7 +22,7 @@ from ..version import __version__
 from .files import plain, read, sha256, write
 from .formats import Checkpoint, open_checkpoint
 from .locate import locate
-from .weights import unwrap, without_prefixes
+from .weights import unwrap, within, without_prefixes
 
 # Names that torchvision's ResNets and the authors' code have.
 TORCHVISION = re.compile(
@@ -217,16 +217,18 @@ def load_weights(
     ):
         weights = to_mm(open_checkpoint(path, trust), 'backbone')
     else:
-        weights = _bare(read(path, trust))
+        weights = _bare(read(path, trust), next(iter(backbone.state_dict())))
     report = backbone.coverage(weights)
     # mmengine's, which leaves out tensors of another shape, as everywhere.
     load_state_dict(backbone, weights)
     return report
 
 
-def _bare(raw):
-    """The backbone's weights in a file, without wrappers and prefixes."""
+def _bare(raw, first):
+    """The weights of a backbone whose first one has that name, without
+    wrappers and prefixes."""
     found, _ = without_prefixes(unwrap(raw)[0])
+    found = within(found, [f'backbone.{first}'])
     below = {
         name.removeprefix('backbone.'): value
         for name, value in found.items()

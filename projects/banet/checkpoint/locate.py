@@ -29,7 +29,7 @@ def locate(path: Union[str, Path]) -> Path:
     """
     text = str(path)
     if '://' not in text:
-        return Path(path)
+        return Path(path).expanduser()
     if text.startswith(TORCHVISION):
         name, known = text.removeprefix(TORCHVISION), get_torchvision_models()
         if name not in known:

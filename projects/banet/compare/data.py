@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from ..data.sets import leaves, SPLITS
+from ..data.sets import leaves, metrics_in, SPLITS
 from ..utils.files import files_below
 
 
@@ -26,22 +26,20 @@ def move_data(config: Config, folder: Path) -> None:
         for _, dataset in leaves(loader.dataset):
             roots.add(dataset.get('data_root') or '')
             dataset['data_root'] = str(folder)
-        evaluators = config.get(f'{split}_evaluator') or []
-        for evaluator in (
-            evaluators if isinstance(evaluators, list) else [evaluators]
-        ):
-            file = evaluator.get('ann_file') or ''
+        for metric in metrics_in(config.get(f'{split}_evaluator')):
+            file = metric.get('ann_file') or ''
             above = filter(Path(file).is_relative_to, roots - {''})
             root = max(above, key=len, default=None) if file else None
             if root:
                 inner = Path(file).relative_to(root)
-                evaluator.ann_file = str(folder / inner)
+                metric['ann_file'] = str(folder / inner)
 
 
 def roots_of(config: Config) -> list[Path]:
     """The folders of the data, all splits'.
 
-    Also those that a data set names outside, and its list.
+    Also those that a data set names outside, and its list; what lies in a
+    store is left to who reads it.
     """
     loaders = [config.get(f'{split}_dataloader') for split in SPLITS]
     found = {
@@ -58,8 +56,9 @@ def _places(dataset):
     root, prefix = dataset.get('data_root'), dataset.get('data_prefix')
     prefixes = prefix.values() if isinstance(prefix, dict) else [prefix]
     named = list(filter(None, [*prefixes, dataset.get('ann_file')]))
-    # Relative ones are below the root.
-    return [root, *filter(os.path.isabs, named)] if root else named
+    if root:  # relative ones are below it
+        named = [root, *filter(os.path.isabs, named)]
+    return [place for place in named if '://' not in place]
 
 
 def data_id(roots: Sequence[Path]) -> str:

@@ -155,13 +155,21 @@ def learns_masks(leaf: dict) -> bool:
     )
 
 
+def metrics_in(evaluator) -> Iterator[dict]:
+    """The metrics of an evaluator: one, several, or those that it lists."""
+    several = isinstance(evaluator, (list, tuple))
+    for one in filter(None, evaluator if several else [evaluator]):
+        if one.get('metrics'):
+            yield from metrics_in(one['metrics'])
+        else:
+            yield one
+
+
 def measures_masks(evaluator) -> bool:
     """Whether an evaluator of the config compares masks of objects."""
-    several = isinstance(evaluator, (list, tuple))
     return any(
-        'segm' in str(one.get('metric', ''))
-        for one in (evaluator if several else [evaluator])
-        if one
+        'segm' in str(metric.get('metric', ''))
+        for metric in metrics_in(evaluator)
     )
 
 
@@ -172,10 +180,9 @@ def check_evaluator(cfg: Config, split: str) -> list[Problem]:
     )
     if not loader:
         return []
-    several = isinstance(evaluator, (list, tuple))
     found = []
-    for one in filter(None, evaluator if several else [evaluator]):
-        path = one.get('ann_file')
+    for metric in metrics_in(evaluator):
+        path = metric.get('ann_file')
         if not isinstance(path, str) or not path or '://' in path:
             continue
         where = f'{split}_evaluator.ann_file'

@@ -248,6 +248,6 @@ def check_checkpoint(path: str) -> None:
     if '://' in path:  # fetched by mmengine
         return
     try:
-        check_file(path)
+        check_file(os.path.expanduser(path))  # as mmengine reads it
     except CheckpointError as error:
         raise LaunchError(str(error)) from error

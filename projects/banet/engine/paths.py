@@ -52,8 +52,9 @@ def check_starts(part: Any, key: str = 'model') -> None:
     if not isinstance(part, dict):
         return
     path = pretrained_file(part)
-    if path and ':' not in path and not os.path.isfile(path):
-        raise _missing(f'{key}.checkpoint', path, path)
+    file = os.path.expanduser(path)  # as mmengine does
+    if path and ':' not in path and not os.path.isfile(file):
+        raise _missing(f'{key}.checkpoint', path, file)
     for name, child in part.items():
         check_starts(child, f'{key}.{name}')
 

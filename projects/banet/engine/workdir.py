@@ -5,6 +5,7 @@ import re
 import shutil
 import zipfile
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Optional, Union
 
@@ -130,6 +131,15 @@ def remove_unfinished(path: str) -> None:
 
 def is_whole(path: Union[str, Path]) -> bool:
     """Whether a file that torch.save wrote is there to its last byte."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return False
+    return _is_whole(str(path), found.st_size, found.st_mtime_ns)
+
+
+@cache  # a large file is not read again for each who asks
+def _is_whole(path, size, time):
     try:
         with zipfile.ZipFile(path) as file:
             return file.testzip() is None  # compares every checksum
