@@ -87,5 +87,6 @@ $(UPSTREAM_STAMP): $(wildcard requirements/*.txt) setup.py pyproject.toml
 test-upstream: $(UPSTREAM_STAMP)
 	OMP_NUM_THREADS=1 $(UPSTREAM)/bin/python -m pytest $(PARALLEL)
 
+# Trainings, in work_dirs, stay.
 clean:
-	rm -rf $(VENV) $(UPSTREAM) build dist work_dirs data/digits projects/*.egg-info
+	rm -rf $(VENV) $(UPSTREAM) build dist projects/*.egg-info

@@ -37,7 +37,7 @@ optim_wrapper = dict(
 )
 # The reference's cosine counts its 300 epochs from the first iteration; that
 # of upstream begins after the warm-up. Both schedulers at once give the
-# reference's rates to 0.01 % after the warm-up. During it the cosine still
+# reference's rates to 0.02 % after the warm-up. During it the cosine still
 # multiplies in, up to 1 % less: that mmengine cannot express otherwise.
 param_scheduler = [
     dict(
