@@ -9,7 +9,7 @@ from mmengine.model import convert_sync_batchnorm
 from runs import DEMO, ROOT, run, short_run
 from torch import nn
 
-from banet import BAResNet
+from banet import BAMobileNetV3, BAResNet
 
 no_gpu = pytest.mark.skipif(
     torch.cuda.is_available(), reason='needs to have no GPU'
@@ -58,6 +58,32 @@ def test_dist_train_starts_on_a_machine_without_gpu(digits, tmp_path):
     # Ten images, five in each of the two processes: one iteration.
     assert 'Epoch(train) [2][1/1]' in log
     assert (tmp_path / 'epoch_2.pth').exists()
+
+
+@pytest.mark.slow
+@no_gpu
+def test_attention_that_weights_freeze_late_stops_no_training(
+    digits, tmp_path
+):
+    """It has SE's place and learns in frozen stages, until weights come in:
+    after DDP has noted which parameters will have gradients."""
+    torch.save(BAMobileNetV3('small').state_dict(), tmp_path / 'x.pth')
+    base, options = short_run('mmpretrain', digits, 3)
+    config = tmp_path / 'config.py'
+    config.write_text(
+        f'_base_ = {str(base)!r}\n'
+        "model = dict(backbone=dict(_delete_=True, type='BAMobileNetV3', "
+        "arch='small', frozen_stages=6, init_cfg=dict(type='Pretrained', "
+        f'checkpoint={str(tmp_path / "x.pth")!r})), '
+        'head=dict(in_channels=576))\n'
+    )
+    options += ['train_dataloader.batch_size=5']
+    result = run(
+        *('bash', ROOT / 'tools/dist_train.sh', config, 2),
+        *('--work-dir', tmp_path / 'run', *options),
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert 'Epoch(train) [3][1/1]' in result.stdout + result.stderr
 
 
 @pytest.mark.slow

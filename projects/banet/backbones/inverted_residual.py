@@ -107,8 +107,7 @@ class InvertedResiduals(BridgedBackbone):
             block.attention = None
         super()._freeze_stages()
         for block, attention in learning:
-            rest = block.parameters()
-            block.mark_frozen(not any(p.requires_grad for p in rest))
+            block.mark_frozen(block.is_frozen)
             block.attention = attention
 
 

@@ -115,6 +115,15 @@ class WarmStart(nn.Module):
             not self.attention_loaded or self._version == LEARNS
         )
 
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the rest of the block learns nothing."""
+        return not any(
+            parameter.requires_grad
+            for name, parameter in self.named_parameters()
+            if not name.startswith('attention.')
+        )
+
     def mark_frozen(self, frozen: bool) -> None:
         """Note, for checkpoints, whether it learns in a frozen stage."""
         self._version = LEARNS if frozen else 1

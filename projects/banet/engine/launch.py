@@ -11,7 +11,6 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-import torch.distributed
 from mmengine.config import Config
 from mmengine.device import get_device
 
@@ -22,6 +21,11 @@ from ..checkpoint.weights import let_mmengine_unwrap
 from ..utils.compat import pip_line
 from ..utils.errors import BanetError, CheckpointError
 from .paths import check_paths, check_starts, check_truth, LaunchError
+from .processes import (
+    check_cpu_launch,
+    let_ddp_expect_freezing,
+    start_gloo,
+)
 from .silent import check_heads, check_silent
 from .start import (
     find_start,
@@ -74,6 +78,8 @@ def main(tool: str) -> None:
             if resumes(config, args):
                 hook = 'default_hooks.last_validation.type=LastValidationHook'
                 sys.argv += ['--cfg-options', hook]
+        if args.launcher != 'none' and tool == 'train.py':
+            let_ddp_expect_freezing(config, args)
         if args.launcher == 'pytorch' and get_device() == 'cpu':
             start_gloo(config)
         upstream['main']()
@@ -207,40 +213,6 @@ def prepare_work_dir(config: Config, args) -> None:
             '2: --cfg-options default_hooks.checkpoint.max_keep_ckpts=2',
             file=sys.stderr,
         )
-
-
-def check_cpu_launch(config: Config) -> None:
-    """Raise LaunchError if processes on the CPU cannot train together."""
-    if 'RANK' not in os.environ:
-        raise LaunchError(
-            '--launcher pytorch is for processes that torchrun starts: bash '
-            'tools/dist_train.sh CONFIG PROCESSES, or leave the launcher out.'
-        )
-    if "'SyncBN'" in str(config.model):
-        raise LaunchError(
-            "SyncBN needs GPUs and none is visible: set norm_cfg's type='BN', "
-            'or leave the launcher out to run in one process.'
-        )
-
-
-def start_gloo(config: Config) -> None:
-    """Let the processes of torchrun meet on a machine without a GPU.
-
-    mmengine's launcher calls torch.cuda.set_device there; it skips all of
-    that where the processes have met already.
-    """
-    torch.distributed.init_process_group('gloo')
-    wrapper: dict[str, object] = dict(device_ids=None)
-    if not config.get('model_wrapper_cfg'):  # what mmengine would take
-        wrapper.update(
-            type='MMDistributedDataParallel',
-            broadcast_buffers=False,
-            find_unused_parameters=config.get('find_unused_parameters', False),
-        )
-    sys.argv += [
-        '--cfg-options',
-        *(f'model_wrapper_cfg.{key}={wrapper[key]}' for key in wrapper),
-    ]
 
 
 def check_checkpoint(path: str) -> None:

@@ -1,6 +1,7 @@
 """Is everything there that a data set's config names?"""
 
 import os
+from collections.abc import Iterator
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -46,26 +47,28 @@ def check_starts(part: Any, key: str = 'model') -> None:
         part (Any): Of the config.
         key (str): Where it stands in the config.
     """
+    for place, path in pretrained_files(part, key):
+        file = os.path.expanduser(path)  # as mmengine does
+        if ':' not in path and not os.path.isfile(file):
+            raise _missing(place, path, file)
+
+
+def pretrained_files(part: Any, key: str = '') -> Iterator[tuple[str, str]]:
+    """Where each ``init_cfg`` in a part of a config takes weights from.
+
+    Yields:
+        tuple: The place in the config, and the file or address there.
+    """
     if isinstance(part, (list, tuple)):
         for i, child in enumerate(part):
-            check_starts(child, f'{key}.{i}')
+            yield from pretrained_files(child, f'{key}.{i}')
     if not isinstance(part, dict):
         return
-    path = pretrained_file(part)
-    file = os.path.expanduser(path)  # as mmengine does
-    if path and ':' not in path and not os.path.isfile(file):
-        raise _missing(f'{key}.checkpoint', path, file)
+    path, kind = part.get('checkpoint') or '', part.get('type')
+    if path and class_of(WEIGHT_INITIALIZERS, kind) is PretrainedInit:
+        yield f'{key}.checkpoint', path
     for name, child in part.items():
-        check_starts(child, f'{key}.{name}')
-
-
-def pretrained_file(options: dict) -> str:
-    """What an ``init_cfg`` fetches weights from; empty if it does not."""
-    path = options.get('checkpoint')
-    if not isinstance(path, str):
-        return ''
-    kind = class_of(WEIGHT_INITIALIZERS, options.get('type'))
-    return path if kind is PretrainedInit else ''
+        yield from pretrained_files(child, f'{key}.{name}')
 
 
 def _check_leaf(dataset, key, scope):
