@@ -33,7 +33,11 @@ def main(args):
     check_target(target, args.force)
     check_target(written, args.force)
     check_apart(target, locate(args.checkpoint))
-    check_apart(written, args.config)
+    if written.exists() and 'deploy=True' not in written.read_text():
+        raise CheckpointError(  # such as one that CONFIG inherits
+            f'{written} is no config of a folded model, and would be '
+            f'replaced: name another file than {target}.'
+        )
     config = load_config(args.config)
     model, meta = load_model(config, args.checkpoint, args.trust)
     backbone = deployable(model)
