@@ -5,6 +5,8 @@ from pathlib import Path
 from banet.compare.plan import Metric, Plan
 from banet.compare.rows import columns
 
+# Folders that the plans in configs/experiments read.
+DATA = 'tiny_imagenet60', 'camvid11', 'nuclei_dsb2018', 'cifar100'
 PLAN = Plan(
     'configs/mine.py',
     Path('recipe.py'),

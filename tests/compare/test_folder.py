@@ -75,8 +75,9 @@ def test_all_processes_that_trained_a_run_are_noted(tmp_path):
     assert (origin['commit'], origin['threads']) == (['a', 'b'], ['1'])
     # Another model of a GPU may go on.
     (tmp_path / MINUTES).touch()
-    write_origin(tmp_path, row(device='cuda A'))
+    first = start_of(tmp_path, device='cuda A')
     check_origin(tmp_path, row(device='cuda B'))
+    assert start_of(tmp_path, device='cuda B') == first
 
 
 def start_of(folder, **other):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from comparisons import DATA
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope, MODELS, PARAM_SCHEDULERS
 from runs import ROOT
@@ -13,7 +14,6 @@ from banet.bridge.block import bridges
 from banet.compare.plan import PlanError, read_plan
 from banet.engine.silent import check_silent
 
-DATA = 'tiny_imagenet60', 'camvid11', 'nuclei_dsb2018', 'cifar100'
 PLANS = sorted((ROOT / 'configs/experiments').glob('*.py'))
 KINDS = dict(
     plain=None,
@@ -177,6 +177,7 @@ def test_data_moves_without_another_recipe(tmp_path):
         (GOOD + "baseline = 'c'\n", "baseline='c' is none of its networks, a"),
         (GOOD + 'seeds = 0\n', 'seeds=0 must be how many'),
         (GOOD + 'seeds = [1, 1]\n', 'seeds=.1, 1. must be how many'),
+        (GOOD + 'seeds = True\n', 'seeds=True must be how many'),
         (GOOD + 'seeds = 2.5\n', 'seeds=2.5 must be how many'),
         (GOOD + 'metrics = []\n', 'metrics=.. are none'),
         (GOOD + "networks = ['a']\n", 'networks=..a.. must be a dict'),
@@ -292,3 +293,9 @@ def test_every_evaluators_annotations_move_with_the_data(tmp_path):
         'data/another.json',
     ]
     assert last.metrics[0].ann_file == moved
+
+
+@pytest.mark.parametrize('seeds', ['3', '[0, 1, 2]', '(0, 1, 2)', 'range(3)'])
+def test_seeds_are_how_many_or_which(seeds, tmp_path):
+    text = GOOD.replace('seeds = 2', f'seeds = {seeds}')
+    assert read_plan(written_plan(tmp_path, text), None).seeds == (0, 1, 2)

@@ -1,9 +1,9 @@
 """What is committed in results/ is what the plans, as they are, would make."""
 
-import csv
 import re
 
 import pytest
+from comparisons import DATA
 from runs import ROOT
 
 from banet.compare.plan import read_plan
@@ -19,7 +19,7 @@ ORIGINAL = 'mmpretrain' in installed()
 def table(request, tmp_path, monkeypatch):
     """A plan, its rows' file and their rows."""
     monkeypatch.chdir(ROOT)
-    for name in ('tiny_imagenet60', 'camvid11', 'nuclei_dsb2018'):
+    for name in DATA:
         (tmp_path / name).mkdir()
     path = ROOT / f'configs/experiments/{request.param.stem}.py'
     plan = read_plan(path.relative_to(ROOT), tmp_path)
@@ -39,9 +39,3 @@ def test_page_is_made_from_the_rows(table):
     command = re.search(r'```bash\n(.*)\n```', text)[1]
     assert f'configs/experiments/{plan.name}.py' in command
     assert as_markdown(rows, plan, command) == text
-
-
-def test_no_run_is_there_twice(table):
-    _, file, rows = table
-    with open(file, newline='') as lines:
-        assert len(list(csv.DictReader(lines))) == len(rows)

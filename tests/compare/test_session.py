@@ -31,6 +31,17 @@ train_cfg = dict(max_epochs=6, val_interval=1)
 train_dataloader = dict(batch_size=4)
 default_hooks = dict(checkpoint=dict(interval=1), logger=dict(interval=1))
 """
+SLOW_VALIDATION = """
+val_dataloader = dict(
+    batch_size=1,
+    dataset=dict(
+        _delete_=True,
+        type='RepeatDataset',
+        times=30,
+        dataset={{_base_.val_dataloader.dataset}},
+    ),
+)
+"""
 GPUS = torch.cuda.device_count()
 pytestmark = pytest.mark.slow
 
@@ -159,8 +170,7 @@ def test_run_that_was_killed_in_its_last_validation_is_validated(plan):
     """Its last checkpoint is written before, and nothing is left to train."""
     recipe = plan.parent / 'recipe.py'
     recipe.write_text(
-        RECIPE.replace('max_epochs=6', 'max_epochs=1')
-        + 'val_dataloader = dict(batch_size=1)\n'  # slowly
+        RECIPE.replace('max_epochs=6', 'max_epochs=1') + SLOW_VALIDATION
     )
     first = plan.parent / 'runs/mine/plain-0'
     stop(plan, signal.SIGKILL, first)

@@ -5,6 +5,7 @@ import re
 
 import pytest
 import torch
+from inputs import OLD_TORCH
 from mmengine.model import convert_sync_batchnorm
 from runs import DEMO, ROOT, run, short_run
 from torch import nn
@@ -58,6 +59,16 @@ def test_dist_train_starts_on_a_machine_without_gpu(digits, tmp_path):
     # Ten images, five in each of the two processes: one iteration.
     assert 'Epoch(train) [2][1/1]' in log
     assert (tmp_path / 'epoch_2.pth').exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(OLD_TORCH, reason='FSDP2 came with torch 2.6')
+def test_processes_that_share_a_network_agree_in_what_comes_in():
+    """Each holds a part of the attention, and one all of a kernel."""
+    script = ROOT / 'tests/two_shards.py'
+    result = run('torchrun', '--standalone', '--nproc_per_node=2', script)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert result.stdout.count('[0.0, 0.0]') == 2
 
 
 @pytest.mark.slow

@@ -175,21 +175,25 @@ class LoadingMixin(nn.Module):
         the attention, with the network's own tensors: nothing came in there.
 
         But of a sharded network all weights come in as its own tensors, where
-        one process reads them for all: what was trained is from the file.
+        one process reads them for all: then what was trained is from the file.
         """
         own = tensors_of(self)
         same = {n for n in own if state_dict.get(prefix + n) is own[n]}
         if same == own.keys():  # somebody loads a network into itself
             return
         for name, block in self.blocks():
+            sharded = {
+                n
+                for n, tensor in own.items()
+                if n.startswith(f'{name}.') and hasattr(tensor, 'full_tensor')
+            }
             inner = {n for n in own if n.startswith(f'{name}.attention.')}
-            sharded = any(hasattr(own[n], 'full_tensor') for n in inner)
-            if not inner <= same or (
-                sharded and not is_untrained(block.attention)
+            for_all = bool(sharded) and sharded <= same
+            if inner <= same and not (
+                for_all and not is_untrained(block.attention)
             ):
-                continue
-            for n in inner:
-                del state_dict[prefix + n]
+                for n in inner:
+                    del state_dict[prefix + n]
 
     def to_own(self, found: dict) -> dict:
         """Give weights of other libraries the backbone's names and shapes.

@@ -162,7 +162,7 @@ class EfficientChannelAttention(ChannelAttention):
         weight = self.conv.weight
         if weight.is_meta or self._start.is_meta:
             return True
-        if hasattr(weight, 'full_tensor'):  # sharded; all processes ask
+        if hasattr(weight, 'full_tensor'):  # sharded: all must agree
             weight = weight.full_tensor()
         return weight.equal(self._start.to(weight))
 

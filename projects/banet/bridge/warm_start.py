@@ -65,8 +65,11 @@ def is_untrained(attention: nn.Module) -> bool:
 
 
 def _equals(tensor, value):
-    tensor = getattr(tensor, '_local_tensor', tensor)  # of a DTensor
-    return tensor.is_meta or bool((tensor == value).all())
+    if tensor.is_meta:
+        return True
+    if hasattr(tensor, 'full_tensor'):  # sharded: all processes must agree
+        tensor = tensor.full_tensor()
+    return bool((tensor == value).all())
 
 
 def materialised(attention: nn.Module, device: torch.device) -> nn.Module:

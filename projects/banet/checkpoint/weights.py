@@ -5,7 +5,8 @@ from collections.abc import Collection, KeysView
 from typing import Any, Union
 
 import torch
-from mmengine.runner.checkpoint import CheckpointLoader, load_from_local
+from mmengine.runner import checkpoint
+from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor
 
 from ..bridge.warm_start import WRAPPED
@@ -169,17 +170,20 @@ def for_mmengine(raw: Any, names: KeysView[str]) -> Any:
     return {**raw, 'state_dict': found}
 
 
-def read_local(filename: str, map_location=None) -> Any:
-    """What mmengine reads from a file of this machine, and safetensors."""
+def load_from_local(filename: str, map_location=None) -> Any:
+    """What mmengine's function of this name reads, and safetensors.
+
+    Its name is part of what mmengine logs.
+    """
     if str(filename).endswith('.safetensors'):
         return read(filename)
-    return load_from_local(filename, map_location)
+    return checkpoint.load_from_local(filename, map_location)
 
 
 def let_mmengine_read_safetensors() -> None:
     """Wherever a config names them; other files are read as they were."""
     CheckpointLoader.register_scheme(
-        prefixes='', loader=read_local, force=True
+        prefixes='', loader=load_from_local, force=True
     )
 
 
@@ -191,7 +195,8 @@ def let_mmengine_unwrap(names: Collection[str]) -> None:
     """
     names = dict.fromkeys(names).keys()  # a set that has an order
 
-    def load(filename, map_location=None):
-        return for_mmengine(read_local(filename, map_location), names)
+    def unwrapped(filename, map_location=None):
+        return for_mmengine(load_from_local(filename, map_location), names)
 
-    CheckpointLoader.register_scheme(prefixes='', loader=load, force=True)
+    unwrapped.__name__ = load_from_local.__name__  # which mmengine logs
+    CheckpointLoader.register_scheme(prefixes='', loader=unwrapped, force=True)

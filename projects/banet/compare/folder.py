@@ -8,7 +8,7 @@ from ..engine.workdir import can_resume
 from ..utils.errors import BanetError
 from ..utils.files import put_whole
 from .plan import Start
-from .rows import differs, DIVERGED, Row, SAME
+from .rows import differs, DIVERGED, kind_of, Row, SAME
 
 MINUTES = 'minutes.json'  # written at the end
 ORIGIN = 'origin.json'  # written before the first iteration
@@ -69,7 +69,7 @@ def find_start(start: Start, work_dir: Path, network: str, seed: int) -> Path:
 
 
 def _status(folder):
-    return json.loads((folder / MINUTES).read_text())['status']
+    return json.loads((folder / MINUTES).read_text()).get('status')
 
 
 def start_id(source: Path, start: Start) -> str:
@@ -77,6 +77,7 @@ def start_id(source: Path, start: Start) -> str:
     network starts from its own."""
     there = read_origin(source)
     origin = {name: there[name] for name in KEPT if name in there}
+    origin['device'] = kind_of(origin['device'])
     if start.network is None:
         origin.pop('options')
     text = json.dumps(origin, sort_keys=True)

@@ -49,7 +49,7 @@ def draw(rows: Sequence[Row], plan: Plan) -> Figure:
     for axes in panels[-1]:
         axes.set_xticks(range(len(networks)), networks)
         axes.set_xlim(-0.6, len(networks) - 0.4)
-        if max(map(len, networks)) > 8:  # the names would touch
+        if max(map(len, networks), default=0) > 8:  # the names would touch
             axes.tick_params('x', rotation=30)
             for label in axes.get_xticklabels():
                 label.set_horizontalalignment('right')

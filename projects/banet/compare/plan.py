@@ -195,11 +195,11 @@ def read_plan(path: Path, data: Optional[Path]) -> Plan:
 
 
 def _seeds(path, given):
-    seeds = list(range(given)) if isinstance(given, int) else given
+    seeds = range(given) if type(given) is int else given
     if (
-        not isinstance(seeds, list)
+        not isinstance(seeds, (list, tuple, range))
         or not seeds
-        or not all(isinstance(seed, int) for seed in seeds)
+        or not all(type(seed) is int for seed in seeds)
         or len(set(seeds)) < len(seeds)
     ):
         raise PlanError(

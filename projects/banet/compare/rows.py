@@ -102,13 +102,18 @@ def read_rows(path: Path, plan: Plan) -> list[Row]:
     return rows
 
 
+def kind_of(device: str) -> str:
+    """Of a device, without its model."""
+    return device.partition(' ')[0]
+
+
 def differs(name: str, one: Row, other: Row) -> bool:
     """Whether what a column says keeps two rows from being averaged.
 
     Of devices the kind counts, not the model behind it.
     """
     if name == 'device':
-        return one[name].split()[:1] != other[name].split()[:1]
+        return kind_of(one[name]) != kind_of(other[name])
     return one[name] != other[name]
 
 

@@ -3,7 +3,12 @@
 import shlex
 import sys
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
 from datetime import timedelta
 from pathlib import Path
 
@@ -156,7 +161,7 @@ class Session:
     def _watch(self, futures, bar, task):
         pending = set(futures)
         while pending:
-            done, pending = wait(pending, LOOK)
+            done, pending = wait(pending, LOOK, FIRST_COMPLETED)
             share = sum(
                 1 if future.done() else training.progress()
                 for future, training in futures.items()

@@ -12,7 +12,7 @@ from ..checkpoint.files import read
 from ..checkpoint.weights import unwrap
 from ..utils.errors import CheckpointError
 from .paths import LaunchError, pretrained_files
-from .start import find_start
+from .start import find_start, resumes
 
 
 def check_cpu_launch(config: Config) -> None:
@@ -57,16 +57,19 @@ def let_ddp_expect_freezing(config: Config, args) -> None:
     """
     if config.get('find_unused_parameters') or config.get('model_wrapper_cfg'):
         return
-    model = build_model(config).train()
+    files = [path for _, path in pretrained_files(config.get('model'))]
+    files += filter(None, [find_start(config, args)])
+    if not resumes(config, args) and not any(map(_holds_attention, files)):
+        return
+    model = build_model(config)
+    model.train()  # which freezes
     late = any(
         block.attention is not None and block.learns_frozen and block.is_frozen
         for backbone in model.modules()
         if isinstance(backbone, LoadingMixin)
         for _, block in backbone.blocks()
     )
-    files = [path for _, path in pretrained_files(config.get('model'))]
-    files += filter(None, [find_start(config, args)])
-    if late and any(map(_holds_attention, files)):
+    if late:
         config.find_unused_parameters = True
         sys.argv += ['--cfg-options', 'find_unused_parameters=True']
 

@@ -139,21 +139,23 @@ def check_environment():
             f'    {SEPARATE}'
         )
     for name, minimum, limit in REQUIREMENTS:
-        remedy = (
-            f'banet needs {name} >= {minimum}, < {limit}. Tested:\n'
-            f'    pip install {pip_line(name)}'
-        )
+        cause, found = None, None
         try:
             found = _version(name)
         except Exception as error:  # whatever a broken install raises
-            raise ImportError(
-                f'{name} is installed but cannot be imported: {error!r}. '
-                f'{remedy}'
-            ) from error
-        if found is None:
-            raise ImportError(f'{name} is not installed. {remedy}')
-        if not numbers(minimum) <= numbers(found) < numbers(limit):
-            raise ImportError(f'{name} {found} does not fit. {remedy}')
+            cause = error
+        if cause is not None:
+            problem = f'is installed but cannot be imported: {cause!r}'
+        elif found is None:
+            problem = 'is not installed'
+        elif not numbers(minimum) <= numbers(found) < numbers(limit):
+            problem = f'{found} does not fit'
+        else:
+            continue
+        raise ImportError(
+            f'{name} {problem}. banet needs {name} >= {minimum}, < {limit}. '
+            f'Tested:\n    pip install {pip_line(name)}'
+        ) from cause
     fault = multimodal_fault(
         distribution_version('transformers'),
         distribution_version('pycocotools'),

@@ -1,0 +1,75 @@
+"""What a training logs is read once, and a metric that is missing named."""
+
+import json
+
+import pytest
+from comparisons import PLAN
+from mmengine.config import ConfigDict
+
+from banet.compare.folder import MetricError
+from banet.compare.log import RunLog
+from banet.compare.plan import Plan
+from banet.compare.training import Training
+
+STEP = dict(loss=1.0, lr=0.1, epoch=2, iter=20, step=20)
+
+
+class FourEpochs(Plan):
+    """A plan whose runs are not trained."""
+
+    def config(self, network, seed):
+        return ConfigDict(train_cfg=dict(max_epochs=4))
+
+
+@pytest.fixture
+def training(tmp_path):
+    names = 'recipe', 'data', 'versions', 'device'
+    shared = dict.fromkeys(names, 'same')
+    plan = FourEpochs(**vars(PLAN))
+    return Training(plan, 'plain', 0, tmp_path, 1, 'cpu', shared)
+
+
+def write(folder, *entries, process='20260101_000000', end='\n'):
+    file = folder / process / 'vis_data/scalars.json'
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with open(file, 'a') as stream:
+        stream.write('\n'.join(map(json.dumps, entries)) + end)
+
+
+def test_lines_are_read_once_and_when_they_are_whole(tmp_path):
+    log = RunLog(tmp_path)
+    log.look()
+    assert log.step is None and not log.metrics
+    write(tmp_path, STEP)
+    write(tmp_path, dict(STEP, epoch=3), end='')
+    log.look()
+    assert log.step == STEP
+    write(tmp_path, end='\n')  # the rest of the line
+    log.look()
+    assert log.step['epoch'] == 3
+    write(tmp_path, dict(STEP, epoch=4), process='20260102_000000')
+    write(tmp_path, dict(top1=1.0, time=0.1, step=4))
+    log.look()
+    assert (log.step['epoch'], log.metrics) == (4, {'top1'})
+
+
+def test_line_that_a_kill_broke_off_is_left_out(tmp_path):
+    log = RunLog(tmp_path)
+    write(tmp_path, STEP, end='\n{"loss": 1.\n')
+    log.look()
+    assert log.step == STEP
+
+
+def test_progress_is_the_share_of_the_epochs(training):
+    assert training.progress() == 0
+    write(training.folder, STEP)
+    assert training.progress() == 1.5 / 4
+
+
+def test_validation_without_results_is_no_missing_metric(training):
+    """As of a detector that has found nothing yet."""
+    write(training.folder, STEP, dict(time=0.1, data_time=0.1, step=2))
+    assert training.progress() == 1.5 / 4
+    write(training.folder, dict(top5=1.0, time=0.1, step=3))
+    with pytest.raises(MetricError, match='has logged no top1; it has top5'):
+        training.progress()
