@@ -206,6 +206,7 @@ def test_eight_bits_change_little_and_say_how_much(
     done = export(predictor('cls'), path, images, deploy=True, int8=True)
     assert 1e-4 < done.difference < 0.25
     assert done.agreement in (0, 1)  # of one image
+    torch.manual_seed(0)
     x = torch.randn(1, 3, 256, 256)  # as the test pipeline makes them
     (found,) = run_onnx(path, x)
     (expected,) = model_outputs(predictor('cls').model, 'cls', x)

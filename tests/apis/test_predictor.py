@@ -11,6 +11,7 @@ from runs import IMAGES, TASKS
 from banet.apis.config import ConfigError, load_config
 from banet.apis.inference import load
 from banet.apis.predictor import read_image
+from banet.bridge.deploy import FoldedAttention
 from banet.utils.errors import CheckpointError
 
 
@@ -138,8 +139,6 @@ def test_weights_are_never_fetched(checkpoints):
 
 
 def test_device_that_is_not_there_is_named(checkpoints):
-    if torch.cuda.is_available():
-        pytest.skip('this machine has a GPU')
     with pytest.raises(ConfigError, match="device 'cuda:0'"):
         load(TASKS['cls'][0], checkpoints['cls'], 'cuda:0')
 
@@ -156,3 +155,16 @@ def test_damaged_checkpoint_is_named(tmp_path):
     (tmp_path / 'x.pth').write_text('nothing')
     with pytest.raises(CheckpointError, match='x.pth is not a checkpoint'):
         load(TASKS['cls'][0], tmp_path / 'x.pth')
+
+
+@pytest.mark.slow
+def test_folded_network_predicts_the_same(checkpoints):
+    config, checkpoint = TASKS['cls'][0], checkpoints['cls']
+    folded = load(config, checkpoint, 'cpu', deploy=True)
+    kinds = {type(b.attention) for _, b in folded.model.backbone.blocks()}
+    assert kinds == {FoldedAttention}
+    (found,) = folded.predict(IMAGES[0])
+    (expected,) = load(config, checkpoint, 'cpu').predict(IMAGES[0])
+    for one, other in zip(found['top'], expected['top'], strict=True):
+        assert one['label'] == other['label']
+        assert one['score'] == pytest.approx(other['score'], rel=1e-4)

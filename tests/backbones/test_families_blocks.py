@@ -2,18 +2,25 @@
 
 import pytest
 import torch
-from families import attended, build, make, SMALL
+from families import attended, build, make, plain_class, SMALL
 from inputs import images
 from torch import nn
 
-from banet import BAEfficientNet, BAMobileNetV3, BridgeMixin
+from banet import BAEfficientNet, BAMobileNetV3
 
 
-def test_every_block_is_a_bridge():
-    for name in SMALL:
-        assert all(
-            isinstance(block, BridgeMixin) for _, block in build(name).blocks()
-        )
+@pytest.mark.parametrize('name', SMALL)
+def test_every_block_is_a_bridge(name):
+    """As many as the plain network has of its kinds of block."""
+    bridged = [type(block) for _, block in build(name).blocks()]
+    theirs = {
+        next(c for c in kind.__mro__ if c.__module__.startswith('mmpretrain'))
+        for kind in bridged
+    }
+    cls, arguments = SMALL[name]
+    plain = plain_class(cls)(**arguments)
+    count = sum(type(module) in theirs for module in plain.modules())
+    assert len(bridged) == count > 0
 
 
 @pytest.mark.parametrize('name', SMALL)

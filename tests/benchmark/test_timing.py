@@ -5,6 +5,7 @@ import runpy
 import sys
 
 import pytest
+import torch
 from inputs import needs_new_torch
 from mmcv import imread
 from runs import ROOT, tool, without_ops
@@ -16,7 +17,15 @@ NAMES = ['plain', 'bav2', 'bav2-deploy']
 
 
 @pytest.fixture
-def benchmark(monkeypatch, capsys):
+def torch_as_it_was():
+    threads, fastest = torch.get_num_threads(), torch.backends.cudnn.benchmark
+    yield
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = fastest
+
+
+@pytest.fixture
+def benchmark(monkeypatch, capsys, torch_as_it_was):
     """tools/benchmark.py in this process; what it prints."""
 
     def call(*args):

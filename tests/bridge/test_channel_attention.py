@@ -26,6 +26,7 @@ from banet import (
     SqueezeExcitation,
 )
 from banet.bridge import block as blocks
+from banet.bridge import build
 from banet.bridge.block import bridges
 
 SE = dict(type='SqueezeExcitation')
@@ -200,9 +201,18 @@ def test_bad_arguments_are_named(attention, message):
         BAResNet(18, attention=attention)
 
 
-def test_they_need_no_norm():
+def test_they_need_no_norm(monkeypatch):
     """Nor does one line speak of it, where the network's norms are GN."""
-    assert BAResNet(18, attention=SE, norm_cfg=dict(type='GN', num_groups=32))
+    lines = []
+    monkeypatch.setattr(
+        'banet.bridge.build.print_log', lambda *line, **_: lines.append(line)
+    )
+    build._say_once.cache_clear()
+    groups = dict(type='GN', num_groups=32)
+    BAResNet(18, attention=SE, norm_cfg=groups)
+    assert not lines
+    BAResNet(18, attention=V2, norm_cfg=groups)
+    assert len(lines) == 1
 
 
 @pytest.mark.parametrize('attention', [SE, ECA, V1, V2, dict(V2, **LN)])

@@ -201,8 +201,9 @@ def test_average_of_the_ema_hook_is_said_to_be_the_state_dict(whole, tmp_path):
 
 
 @pytest.fixture
-def server(tmp_path):
+def server(tmp_path, monkeypatch):
     """A folder behind http://127.0.0.1, which counts what is fetched."""
+    monkeypatch.setenv('no_proxy', '127.0.0.1')
     fetched = []
 
     class Handler(http.server.SimpleHTTPRequestHandler):

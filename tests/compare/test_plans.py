@@ -10,6 +10,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope, MODELS, PARAM_SCHEDULERS
 from runs import ROOT
 
+from banet.apis.config import ConfigError
 from banet.bridge.block import bridges
 from banet.compare.plan import PlanError, read_plan
 from banet.engine.silent import check_silent
@@ -87,7 +88,7 @@ def test_networks_of_a_plan_differ_in_the_backbone_and_its_training_alone(
 def test_nothing_in_a_network_is_without_effect(path, data):
     plan = read_plan(path, data)
     for network in plan.networks:
-        check_silent(plan.config(network, 0), Namespace())
+        assert check_silent(plan.config(network, 0), Namespace()) is None
 
 
 @pytest.mark.parametrize('task', ['nuclei', 'camvid'])
@@ -191,7 +192,7 @@ def test_data_moves_without_another_recipe(tmp_path):
     ],
 )
 def test_what_is_wrong_with_a_plan_is_named(text, message, tmp_path):
-    with pytest.raises(Exception, match=message):
+    with pytest.raises(ConfigError, match=message):
         read_plan(written_plan(tmp_path, text), None)
 
 

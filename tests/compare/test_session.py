@@ -125,6 +125,8 @@ def test_stopped_comparison_goes_on_and_finished_runs_are_not_repeated(plan):
     assert 'nothing to train' in again.stderr
     assert (first / 'last_checkpoint').stat().st_mtime_ns == before
     assert rows_of(plan) == rows
+    shown = compare(plan, '--show')
+    assert (plan.parent / 'results/mine.md').read_text() in shown.stdout
     # Under another recipe no row joins them.
     recipe = plan.parent / 'recipe.py'
     recipe.write_text(RECIPE.replace('max_epochs=6', 'max_epochs=7'))
@@ -199,6 +201,13 @@ def test_misspelt_metric_stops_the_comparison_and_loses_nothing(plan):
     assert compare(plan).returncode == 0
     assert [r['network'] for r in rows_of(plan)] == ['plain', 'se']
     assert (first / 'last_checkpoint').stat().st_mtime_ns == before
+
+
+def test_table_without_rows_is_no_error(plan):
+    result = compare(plan, '--show')
+    assert result.returncode == 0
+    assert 'mine.csv has no rows yet' in result.stdout
+    assert not (plan.parent / 'results').exists()
 
 
 def test_start_that_is_not_trained_is_named_before_anything_runs(plan):

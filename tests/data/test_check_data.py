@@ -25,6 +25,7 @@ def test_fit_data_is_called_fit_and_drawn(config, data, tmp_path):
     assert not report.problems
     assert not report.failed
     assert [split for split, _ in report.contents] == ['train', 'val']
+    assert len(report.sheets) == 2
     for sheet in report.sheets:
         pixels = np.asarray(Image.open(sheet))
         assert pixels[:160, :240].std() > 10  # something is drawn there

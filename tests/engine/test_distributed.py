@@ -12,9 +12,6 @@ from torch import nn
 
 from banet import BAMobileNetV3, BAResNet
 
-no_gpu = pytest.mark.skipif(
-    torch.cuda.is_available(), reason='needs to have no GPU'
-)
 VERSIONS = ['BridgeAttentionV1', 'BridgeAttentionV2']
 
 
@@ -45,7 +42,6 @@ def test_no_parameter_is_left_out_of_a_training_step(found, scope):
 
 
 @pytest.mark.slow
-@no_gpu
 def test_dist_train_starts_on_a_machine_without_gpu(digits, tmp_path):
     config, options = short_run('mmpretrain', digits, 2)
     options += ['train_dataloader.batch_size=5']
@@ -72,7 +68,6 @@ def test_processes_that_share_a_network_agree_in_what_comes_in():
 
 
 @pytest.mark.slow
-@no_gpu
 def test_attention_that_weights_freeze_late_stops_no_training(
     digits, tmp_path
 ):
@@ -98,7 +93,6 @@ def test_attention_that_weights_freeze_late_stops_no_training(
 
 
 @pytest.mark.slow
-@no_gpu
 def test_dist_train_says_in_one_line_that_sync_bn_needs_gpus(tmp_path):
     result = run(
         *('bash', ROOT / 'tools/dist_train.sh'),

@@ -20,7 +20,6 @@ from banet.engine.start import find_start, keep_start, resumes_latest
 from banet.engine.workdir import settle_last_checkpoint
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason='needs to have no GPU')
 @pytest.mark.parametrize(
     'options',
     [['--amp'], ['--cfg-options', 'optim_wrapper.type=AmpOptimWrapper']],
