@@ -11,11 +11,12 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from PIL import Image
 from runs import ROOT, tool
-from small_data import CLS, DET, found, SEG, truncate
+from small_data import CLS, DET, found, picture, SEG, truncate
 
 from banet.data import check_data, CheckError
-from banet.data.items import check_counts
-from banet.data.sets import classes_in
+from banet.data.items import check_counts, check_item
+from banet.data.sets import check_heads, classes_in, counts_in
+from banet.data.unread import check_unread_files
 from banet.data.walk import each
 
 
@@ -145,3 +146,71 @@ def test_classes_of_a_librarys_own_data_set_are_known(scope, kind, count):
     """It is registered in the library's registry alone."""
     with DefaultScope.overwrite_default_scope(scope):
         assert len(classes_in(dict(type=kind))) == count
+
+
+@pytest.mark.parametrize('split', [None, 'train'])
+def test_folders_of_a_split_are_its_own(split, data):
+    """mmpretrain's data sets know them by ``split`` alone."""
+    options = {}
+    for name in ('train', 'val', 'test'):
+        key = f'{name}_dataloader.dataset'
+        options[f'{key}.type'] = 'ImageNet'
+        options[f'{key}.split'] = 'val' if name == 'test' else name
+        options[f'{key}.data_prefix'] = ''
+        options[f'{key}.metainfo'] = dict(classes=[str(i) for i in range(10)])
+    if split:
+        picture().save(data.root / 'digits' / split / '4' / 'stray.png')
+        (data.root / 'digits/meta').mkdir()
+        (data.root / 'digits/meta/train.txt').write_text(
+            ''.join(f'{i}/train.png {i}\n' for i in range(10))
+        )
+    report = data.check(CLS, **options)
+    assert not found(report, 'error', 'lost')
+    # What a list leaves out may belong elsewhere.
+    kinds = found(report, 'note')
+    assert ('images that nobody reads' in kinds) == bool(split)
+
+
+def test_labels_of_a_detector_are_not_a_segmentors(data):
+    """Ids of segments in colours, or classes of their own."""
+    leaf = 'train_dataloader.dataset.data_prefix'
+    report = data.check(DET, **{leaf: dict(img='images/train', seg='labels')})
+    assert not found(report, 'error', 'lost')
+    info = dict(img_path=str(data.image), seg_map_path=str(data.image))
+    assert check_item(None, 3, info)[0] == []
+
+
+def test_absolute_paths_on_two_disks_are_walked_where_they_are(tmp_path):
+    for folder in ('a', 'b', 'c'):
+        (tmp_path / folder).mkdir()
+        picture().save(tmp_path / folder / 'x.png')
+    infos = [dict(img_path=str(tmp_path / f / 'x.png')) for f in 'ab']
+    assert check_unread_files({}, infos, None) == []
+    picture().save(tmp_path / 'b' / 'y.png')
+    (problem,) = check_unread_files({}, infos, None)
+    assert problem.where == str(tmp_path / 'b')
+    # Below a root, what lies beside them counts, too.
+    root = dict(data_root=str(tmp_path))
+    (problem,) = check_unread_files(root, infos, None)
+    assert problem.where == str(tmp_path) and '2 .png' in problem.text
+
+
+def test_heads_of_panoptic_data_are_of_things_or_of_all():
+    counts = counts_in(['a', 'b', 'c'], PanopticData())
+    heads = dict(box=dict(num_classes=2), all=dict(num_classes=3))
+    assert check_heads(heads, counts) == []
+    (problem,) = check_heads(dict(box=dict(num_classes=1)), counts)
+    assert problem.text == '1, but the data has 3 classes'
+    assert check_heads(dict(type='STDCHead', num_classes=2), counts) == []
+
+
+class PanopticData:
+    """What a built data set says of itself."""
+
+    metainfo = dict(thing_classes=['a', 'b'], stuff_classes=['c'])
+
+
+@pytest.mark.parametrize('scope', [None, 'mmnothing'])
+def test_scope_of_no_library_is_named(scope, data):
+    with pytest.raises(CheckError, match='names no library: set it to mmpre'):
+        data.check(CLS, default_scope=scope)

@@ -110,3 +110,26 @@ def test_bad_annotation_file_is_named(text, kind, data):
     path.write_text(text) if text else path.unlink()
     expected = {kind, 'data set that cannot be built'}
     assert found(data.check(DET), 'error') == expected
+
+
+@pytest.mark.parametrize('turned', ['train', 'val', 'classes'])
+def test_classes_in_another_order_than_the_file_are_named(turned, data):
+    """mmdet gives labels in the order of the file, whatever the config says:
+    names, or the splits' labels, would be swapped."""
+    boxes = [box(), box(2, category_id=2)]
+    for split in ('train', 'val'):
+        categories = two[::-1] if turned == split else two
+        data.write(coco(annotations=boxes, categories=categories), split)
+    names = ['nucleus', 'debris']
+    names = names[::-1] if turned == 'classes' else names
+    options = {
+        f'{split}_dataloader.dataset.metainfo.classes': names
+        for split in ('train', 'val', 'test')
+    }
+    report = data.check(DET, **options)
+    splits = {
+        split
+        for split, problem in report.problems
+        if problem.kind == 'classes in another order'
+    }
+    assert splits == ({'train', 'val'} if turned == 'classes' else {turned})

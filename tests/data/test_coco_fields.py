@@ -90,7 +90,6 @@ def test_wrong_value_of_an_annotation_is_named(change, kind, severity, data):
     [
         ('id', 'annotation without id'),
         ('area', 'annotation without area'),
-        ('iscrowd', 'annotation without iscrowd'),
         ('segmentation', 'object without mask'),
         ('bbox', 'box that is none'),
     ],
@@ -100,6 +99,16 @@ def test_missing_field_of_an_annotation_is_named(field, kind, data):
     del annotation[field]
     data.write(coco(annotations=[annotation]))
     assert kind in found(data.check(DET), 'error')
+
+
+def test_missing_crowd_is_an_error_where_results_are_measured(data):
+    """mmdet trains without it, pycocotools stops."""
+    annotation = box()
+    del annotation['iscrowd']
+    for split, severity in (('train', 'note'), ('val', 'error')):
+        data.write(coco(annotations=[annotation]), split)
+        report = data.check(DET)
+        assert 'annotation without iscrowd' in found(report, severity)
 
 
 def test_id_zero_is_an_error_where_results_are_measured(data):

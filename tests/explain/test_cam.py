@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from mmpretrain.models import MultiLabelLinearClsHead
 from runs import IMAGE, ROOT
+from torch import nn
 
 from banet.apis.config import load_config
 from banet.apis.inference import load
@@ -13,7 +15,7 @@ from banet.apis.model import build_model
 from banet.explain import cam
 from banet.explain.features import feature_maps
 from banet.explain.layers import find_layer
-from banet.explain.targets import find_targets, Target, View
+from banet.explain.targets import class_scores, find_targets, Target, View
 
 
 def map_and_gradient(view, layer, score):
@@ -140,3 +142,33 @@ def test_one_stage_detectors_are_explained_through_their_heads(view, tmp_path):
     np.testing.assert_allclose(heat, expected, atol=1e-3)
     # And the head is as it was: no method of its own is left.
     assert 'predict_by_feat' not in vars(seen.model.bbox_head)
+
+
+def test_one_channel_tells_two_classes_apart():
+    """mmseg's way with out_channels=1: the logit of the second class."""
+    logit = torch.tensor([[[2.0, -3.0]]])
+    scores = class_scores(logit)
+    assert scores.argmax(0).tolist() == [[1, 0]]
+    assert torch.equal(class_scores(scores), scores)
+
+
+class SeveralClasses(nn.Module):
+    """A classifier's view of an image of several classes."""
+
+    task, x = 'cls', torch.zeros(1)
+
+    def __init__(self):
+        super().__init__()
+        self.model = nn.Module()
+        self.model.head = MultiLabelLinearClsHead(3, 8)
+
+    def forward(self, x):
+        return torch.tensor([[2.0, -4.0, 1.0]])
+
+
+def test_all_classes_of_an_image_are_explained_by_their_own_score():
+    targets = find_targets(SeveralClasses())
+    assert [t.label for t in targets] == [0, 2]
+    expected = torch.tensor([2.0, 1.0]).sigmoid().tolist()
+    assert [t.score for t in targets] == pytest.approx(expected)
+    assert [t.label for t in find_targets(SeveralClasses(), score=0.9)] == [0]

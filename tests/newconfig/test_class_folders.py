@@ -141,3 +141,15 @@ def test_hidden_folder_is_refused_before_it_becomes_a_class(tmp_path):
     (root / 'train/.ipynb_checkpoints').mkdir()
     with pytest.raises(NewConfigError, match='would become a class'):
         datasets(tmp_path, data=root)
+
+
+def test_class_called_as_a_split_is_a_class(tmp_path):
+    """Of vehicles, such as bus, car and train."""
+    root = tmp_path / 'd'
+    for name in ('bus', 'train'):
+        (root / name).mkdir(parents=True)
+        for i in range(5):
+            Image.new('RGB', (8, 8)).save(root / name / f'{i}.png')
+    train, val = datasets(tmp_path, data=root, val_share=0.4)
+    assert train.CLASSES == val.CLASSES == ['bus', 'train']
+    assert (len(train), len(val)) == (6, 4)

@@ -37,6 +37,7 @@ def classes_of(config, model, meta):
 def _number_of_classes(model):
     """num_classes of the head that decides, None if it does not say."""
     for path in (
+        'panoptic_fusion_head',
         'roi_head.bbox_head',
         'bbox_head',
         'decode_head',

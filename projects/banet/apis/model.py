@@ -38,7 +38,7 @@ def build_model(config: Config) -> nn.Module:
             f'{config.filename} has no model: name a config of a classifier, '
             'detector or segmentor.'
         )
-    init_default_scope(config.get('default_scope', 'mmengine'))
+    init_default_scope(config.get('default_scope') or 'mmengine')
     cfg = config.model.copy()
     if config.get('data_preprocessor'):  # as mmpretrain's runner does
         cfg.setdefault(

@@ -5,7 +5,7 @@ from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 
 from ..data.sheet import LIBRARY_VISUALIZERS
-from .config import SCOPES
+from .config import ConfigError, SCOPES
 from .predictor import Predictor
 
 TOP = 5  # classes that a classifier names
@@ -87,6 +87,11 @@ class Detector(Predictor):
         )
 
     def result(self, sample, score=0.3):
+        if 'pred_instances' not in sample:
+            raise ConfigError(
+                f'{self.config.filename} predicts panoptic maps and no '
+                "objects: use mmdet's own demo/image_demo.py."
+            )
         found = sample.pred_instances.cpu()
         found = found[found.scores >= score]
         result = dict(

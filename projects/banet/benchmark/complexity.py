@@ -1,5 +1,7 @@
 """Parameters and multiply-adds (MACs) of a model, part by part."""
 
+from inspect import signature
+
 import torch
 from mmengine.analysis import FlopAnalyzer
 from torch import nn, Tensor
@@ -11,7 +13,8 @@ class Counted(nn.Module):
     """The part of a model whose work does not depend on what it finds.
 
     A classifier: all of it; a detector: backbone and neck; a segmentor:
-    backbone, neck and decode head; a bare backbone: itself.
+    backbone, neck and decode head, or the heads of a cascade; not one that
+    needs the labels, too (Mask2Former); a bare backbone: itself.
     """
 
     def __init__(self, model: nn.Module):
@@ -19,8 +22,10 @@ class Counted(nn.Module):
         self.backbone = getattr(model, 'backbone', model)
         self.neck = getattr(model, 'neck', None) or nn.Identity()
         head = getattr(model, 'head', None)
-        if hasattr(model, 'decode_head'):
-            self.decode_head = model.get_submodule('decode_head')
+        decode_head = getattr(model, 'decode_head', None)
+        if decode_head is not None:
+            if _takes_features_alone(decode_head):
+                self.decode_head = decode_head
         elif head is not None:
             self.head = head
 
@@ -28,8 +33,25 @@ class Counted(nn.Module):
         """Images to features, segmentation logits or class scores."""
         features = self.neck(self.backbone(x))
         if hasattr(self, 'decode_head'):
-            return self.decode_head(features)
+            first, *others = _stages(self.decode_head)
+            out = first(features)
+            for stage in others:
+                out = stage(features, out)
+            return out
         return self.head(features) if hasattr(self, 'head') else features
+
+
+def _stages(head):
+    return list(head) if isinstance(head, nn.ModuleList) else [head]
+
+
+def _takes_features_alone(head):
+    needed = [
+        parameter
+        for parameter in signature(_stages(head)[0].forward).parameters
+        if parameter != 'self'
+    ]
+    return len(needed) == 1
 
 
 def macs_by_module(model: nn.Module, x: Tensor) -> dict[str, int]:

@@ -126,7 +126,7 @@ def _default_attention(kind):
 def _from_config(name, args):
     """The config's model with another backbone, without loading weights."""
     config = load_config(args.config)
-    init_default_scope(config.get('default_scope', 'mmengine'))
+    init_default_scope(config.get('default_scope') or 'mmengine')
     backbone = config.get('model', {}).get('backbone')
     if backbone is None:
         raise BenchmarkError(

@@ -182,6 +182,16 @@ def check_classes(
             severity = NOTE if evaluates else LOST
             kind = 'class without objects'
             found.append(Problem(severity, kind, path, text))
+    # pycocotools finds categories by name in the order of the file.
+    theirs = [name for name in by_name if name in classes]
+    ours = [name for name in classes if name in by_name]
+    if len(by_name) == len(content['categories']) and theirs != ours:
+        text = (
+            f'the file has {theirs[:10]}, the config {ours[:10]}: mmdet gives '
+            'labels in the order of the file, and every name would mean '
+            'another class. Give both one order, in all splits'
+        )
+        found.append(Problem(ERROR, 'classes in another order', path, text))
     for category in content['categories']:
         if category['name'] not in classes and used[category['id']]:
             text = (
@@ -208,7 +218,7 @@ def check_objects(
     found += _of_two_kinds(content, 'images', path)
     images = _by_id(content, 'images', path, found)
     _by_id(content, 'annotations', path, found)
-    categories = {category['id'] for category in content['categories']}
+    categories = {c['id']: c for c in content['categories']}
     check = partial(
         check_annotation,
         images=images,

@@ -5,7 +5,6 @@ loader (segmentation), and pycocotools' evaluator (id, iscrowd, area).
 """
 
 import math
-from collections.abc import Collection
 from typing import Any, Optional
 
 from .boxes import check_place
@@ -88,7 +87,7 @@ def check_annotation(
     annotation: dict,
     path: str,
     images: dict,
-    categories: Collection,
+    categories: dict,
     masks: bool,
     evaluates: bool,
 ) -> list[Problem]:
@@ -99,7 +98,7 @@ def check_annotation(
             :func:`banet.data.coco_masks.shape_of` returns.
         path (str): The file.
         images (dict): The file's images by id.
-        categories (Collection): Ids of its categories.
+        categories (dict): Its categories by id.
         masks (bool): Whether masks are learnt or measured.
         evaluates (bool): Whether results are measured on it.
     """
@@ -122,14 +121,12 @@ def check_annotation(
             LOST, 'annotation of no image', f'{text} is in no image'
         )
     found = _check_id(annotation, evaluates, problem)
-    category, text = _find(
-        annotation, 'category_id', {key: key for key in categories}
-    )
+    category, text = _find(annotation, 'category_id', categories)
     if category is None:
         text = f'has {text}, which is none of the categories'
         found += problem(LOST, 'annotation of no category', text)
     found += check_box(annotation, image, where)
-    found += _check_crowd(annotation, problem)
+    found += _check_crowd(annotation, evaluates, problem)
     if masks and not is_crowd(annotation):
         mask = problem_of_mask(annotation.get('segmentation'), image)
         if mask:
@@ -148,10 +145,17 @@ def _find(annotation, key, known):
     if not is_id(value):
         return None, text
     if value not in known:
-        twin = next((k for k in known if str(k) == str(value)), None)
-        if twin is not None:
+        twin = _twin(value)
+        if twin in known:
             text += f' (but {twin!r}: one is text, the other a number)'
     return known.get(value), text
+
+
+def _twin(value):
+    """An id as text instead of a number, or the reverse."""
+    if isinstance(value, str):
+        return int(value) if value.isdecimal() else None
+    return str(value)
 
 
 def _check_id(annotation, evaluates, problem):
@@ -202,10 +206,11 @@ def check_box(annotation: dict, image: dict, where: str) -> list[Problem]:
     return check_place((x, y, x + w, y + h), (width, height), text, where)
 
 
-def _check_crowd(annotation, problem):
+def _check_crowd(annotation, evaluates, problem):
     if 'iscrowd' not in annotation:
         text = "the evaluator reads 'iscrowd' of every annotation: set it to 0"
-        return problem(ERROR, 'annotation without iscrowd', text)
+        severity = ERROR if evaluates else NOTE
+        return problem(severity, 'annotation without iscrowd', text)
     crowd = annotation['iscrowd']
     if crowd not in (0, 1) or isinstance(crowd, str):
         text = f'iscrowd={crowd!r}: 0 for one object, 1 for a crowd'

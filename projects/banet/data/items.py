@@ -24,13 +24,17 @@ def reader(dataset):
 def check_item(
     load, num_classes: Optional[int], info: dict
 ) -> tuple[list[Problem], Counter[int]]:
-    """Problems of one image and its label, and the label's pixels."""
+    """Problems of one image and its label, and the label's pixels.
+
+    Of labels as mmseg reads them; what mmdet has of that name holds ids of
+    segments, or classes of its own.
+    """
     size = None
     if 'height' in info:
         size = info['height'], info['width']
     found, read = check_image(info['img_path'], load, size)
     pixels: Counter[int] = Counter()
-    if info.get('seg_map_path'):
+    if info.get('seg_map_path') and 'label_map' in info:
         problems, pixels = check_label(
             info['seg_map_path'], read, num_classes, info
         )

@@ -99,12 +99,13 @@ def _apart(names, label_end):
         )
 
     labels = [name for name in names if is_label(name)]
-    images = [name for name in names if name not in set(labels)]
+    known = set(labels)
+    images = [name for name in names if name not in known]
     if labels:
         return images or names, labels
     # One name each, told apart by the suffix alone.
     pngs = [name for name in names if name.lower().endswith('.png')]
-    others = [name for name in names if name not in set(pngs)]
+    others = [name for name in names if not name.lower().endswith('.png')]
     return (others, pngs) if others and pngs else (names, names)
 
 

@@ -8,7 +8,7 @@ from torch.utils.data import Dataset
 
 from ..utils.errors import BanetError
 
-LOOKS = 8  # at one sample, to see whether its pipeline is random
+LOOKS = 20  # at one sample: a flip of one in two is seen but for one in 10^6
 
 
 class RandomPipelineError(BanetError):

@@ -109,10 +109,13 @@ def kind_of(leaf: dict, dataset=None) -> list[str]:
 
 
 def is_coco(leaf: dict, dataset=None) -> bool:
-    """Whether it reads boxes from a COCO file, as mmdet's CocoDataset."""
+    """Whether it reads boxes from a COCO file, as mmdet's CocoDataset.
+
+    Panoptic files and those of LVIS have other fields.
+    """
     names = kind_of(leaf, dataset)
     return any(name.endswith('CocoDataset') for name in names) and not any(
-        'Panoptic' in name for name in names
+        other in name for name in names for other in ('Panoptic', 'LVIS')
     )
 
 
@@ -132,6 +135,12 @@ def classes_in(leaf: dict, dataset=None) -> Optional[Sequence[str]]:
     if isinstance(names, str) and os.path.isfile(names):
         return list_from_file(names)  # as mmengine does
     return names
+
+
+def counts_in(names: Optional[Sequence[str]], dataset=None) -> tuple[int, ...]:
+    """How many classes heads may have for a data set of these ones."""
+    things = getattr(dataset, 'metainfo', {}).get('thing_classes') or ()
+    return tuple(len(found) for found in (names, things) if found)
 
 
 def check_class_list(
@@ -236,6 +245,8 @@ def check_annotations(
     content, found = read_coco(path, bool(leaf.get('test_mode')))
     if content is None:
         return found, []
+    if any('Objects365' in name for name in kind_of(leaf, dataset)):
+        content['categories'].sort(key=lambda c: c['id'])  # as upstream does
     if leaf.get('test_mode') and not content['annotations']:
         text = 'enough to predict, not to evaluate'
         found.append(Problem(NOTE, 'no annotations at all', path, text))
@@ -250,20 +261,29 @@ def check_annotations(
 
 
 def check_heads(
-    model: dict, classes: Optional[Sequence[str]], path: str = 'model'
+    model: dict, counts: Sequence[int], path: str = 'model'
 ) -> list[Problem]:
-    """Compare every head's ``num_classes`` with the data set's classes."""
-    found = []
+    """Compare every head's ``num_classes`` with the data set's.
+
+    Args:
+        model (dict): The config's, or a part of it.
+        counts (Sequence[int]): Of the data set's classes; of panoptic data
+            also of its things. Empty, if that is not known.
+        path (str): Where the part stands in the config.
+    """
+    found: list[Problem] = []
+    if model.get('type') == 'STDCHead':  # of boundaries
+        return found
     for key, value in model.items():
-        if key == 'num_classes' and classes and value != len(classes):
-            text = f'{value}, but the data has {len(classes)} classes'
+        if key == 'num_classes' and counts and value not in counts:
+            text = f'{value}, but the data has {counts[0]} classes'
             kind = 'num_classes of another data set'
             found.append(Problem(ERROR, kind, f'{path}.{key}', text))
         # Heads with classes of their own: of regions, of HTC's stuff.
         children = value if isinstance(value, (list, tuple)) else [value]
         for child in children:
             if isinstance(child, dict) and key not in OWN_CLASSES:
-                found += check_heads(child, classes, f'{path}.{key}')
+                found += check_heads(child, counts, f'{path}.{key}')
     return found
 
 

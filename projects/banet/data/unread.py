@@ -101,6 +101,7 @@ def check_unread_files(
     infos: list,
     classes: Optional[Sequence[str]],
     listed: Sequence[str] = (),
+    dataset=None,
 ) -> list[Problem]:
     """Files beside those that a data set of images reads.
 
@@ -109,23 +110,43 @@ def check_unread_files(
         infos (list): Of its images.
         classes (Sequence[str] | None): Its classes.
         listed (Sequence[str]): Images that its annotations name besides.
+        dataset (Dataset | None): What was built of it, which knows the
+            folders and lists that follow from a ``split``.
     """
     read = [info['img_path'] for info in infos]
-    folder = os.path.commonpath([os.path.dirname(path) for path in read])
+    root = leaf.get('data_root') or ''
+    folders = _folders(read, root)
     by_class = isinstance(infos[0].get('gt_label'), int)
-    by_list = bool(leaf.get('ann_file'))
+    by_list = bool(getattr(dataset, 'ann_file', leaf.get('ann_file')))
     found = []
-    if by_class and not by_list:
-        prefix = leaf.get('data_prefix') or ''
-        if isinstance(prefix, dict):
-            prefix = prefix.get('img_path', '')
-        folder = os.path.join(leaf.get('data_root') or '', prefix)
+    if by_class and not by_list and dataset is not None:
+        folder = dataset.data_prefix.get('img_path') or folders[0]
+        folders = [folder]
         found += check_class_names(classes or (), folder)
     labels = [i['seg_map_path'] for i in infos if i.get('seg_map_path')]
-    found += check_junk(read, folder)
-    found += check_unread(folder, [*read, *labels, *listed], by_list)
-    if labels:
-        theirs = os.path.commonpath([os.path.dirname(p) for p in labels])
-        if theirs != folder:
-            found += check_unread(theirs, labels, by_list)
+    for folder in folders:
+        found += check_junk(_below(read, folder), folder)
+        found += check_unread(folder, [*read, *labels, *listed], by_list)
+    for folder in _folders(labels, root):
+        if folder not in folders:
+            found += check_unread(folder, labels, by_list)
     return found
+
+
+def _folders(files, root):
+    """The folder above all files, below the data's root; without a root, or
+    outside of it, those that hold the files: else it might be the disk."""
+    folders = sorted({os.path.dirname(os.path.abspath(f)) for f in files})
+    common = os.path.commonpath(folders) if folders else ''
+    if root and common and _below([common], os.path.expanduser(root)):
+        return [common]
+    found: list[str] = []
+    for folder in folders:
+        if not (found and _below([folder], found[-1])):
+            found.append(folder)
+    return found
+
+
+def _below(files, folder):
+    start = os.path.join(os.path.abspath(folder), '')
+    return [f for f in files if f'{os.path.abspath(f)}/'.startswith(start)]

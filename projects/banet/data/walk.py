@@ -28,6 +28,7 @@ from .sets import (
     check_splits,
     CheckError,
     classes_in,
+    counts_in,
     is_coco,
     kind_of,
     learns_masks,
@@ -57,7 +58,7 @@ def check_data(
     Raises:
         CheckError: The config has no data, or a worker was killed.
     """
-    init_default_scope(cfg.default_scope)
+    init_default_scope(_scope_of(cfg))
     report = Report()
     classes: dict[str, Optional[Sequence[str]]] = {}
     first: dict[str, str] = {}
@@ -66,7 +67,8 @@ def check_data(
         if part is None:
             continue
         classes.setdefault(split, part.names)
-        report.add(split, check_heads(cfg.model, part.names))
+        counts = counts_in(part.names, part.dataset)
+        report.add(split, check_heads(cfg.model, counts))
         if not part.infos:
             continue
         if not part.is_local:
@@ -90,6 +92,16 @@ def check_data(
         report.add(split, check_evaluator(cfg, split))
     report.add('all', check_splits(classes))
     return report
+
+
+def _scope_of(cfg):
+    scope = cfg.get('default_scope')
+    if scope not in LIBRARY_VISUALIZERS:
+        raise CheckError(
+            f'default_scope={scope!r} names no library: set it to '
+            f'{", ".join(LIBRARY_VISUALIZERS)}.'
+        )
+    return scope
 
 
 @dataclass
@@ -175,7 +187,10 @@ def look_at(part: Part, workers: int, fast: bool, report: Report) -> None:
         seen.add(pixels)
     report.add(split, seen.problems(names, part.kind, part.evaluates))
     report.add(split, check_counts(infos, names, part.kind, part.evaluates))
-    report.add(split, check_unread_files(part.leaf, infos, names, part.listed))
+    found = check_unread_files(
+        part.leaf, infos, names, part.listed, part.dataset
+    )
+    report.add(split, found)
     report.contents.append((split, describe(infos, seen.pixels, names)))
 
 

@@ -8,7 +8,7 @@ from torch import nn, Tensor
 from ..utils.compat import need
 from ..utils.errors import BanetError
 from .layers import find_layer, LayerError, stages, to_map
-from .targets import boxes_of, Target, View
+from .targets import boxes_of, class_scores, Target, View
 
 # name on the command line -> class in pytorch_grad_cam
 METHODS = {
@@ -40,6 +40,7 @@ class _Score:
             return output[target.label]
         if view.task == 'seg':
             # The pixels of the class, as in the library's own example.
+            output = class_scores(output)
             own = output.argmax(0) == target.label
             return output[target.label][own].sum()
         # The same box again, wherever it stands in this run.

@@ -95,6 +95,20 @@ def _differentiable(model):
             del head.predict_by_feat
 
 
+def class_scores(output: Tensor) -> Tensor:
+    """Scores of a segmentor's classes, (K, h, w).
+
+    One that tells two classes apart by one channel has the logit of the
+    second one there.
+    """
+    return torch.cat([-output, output]) if len(output) == 1 else output
+
+
+def _is_multi_label(model):
+    kinds = type(getattr(model, 'head', None)).__mro__
+    return any(kind.__name__ == 'MultiLabelClsHead' for kind in kinds)
+
+
 def find_targets(
     view: View,
     wanted: Optional[Sequence[int]] = None,
@@ -106,19 +120,27 @@ def find_targets(
     Args:
         view (View): The network and the image.
         wanted (Sequence[int] | None): Classes to explain. None: the best
-            class, the classes with most pixels, or any box's. Defaults to
-            None.
-        most (int): Boxes at most; classes of a segmentor, if none are
-            wanted. Defaults to 3.
-        score (float): Boxes of less are left out. Defaults to 0.3.
+            class, or those of an image with several, the classes with most
+            pixels, or any box's. Defaults to None.
+        most (int): Boxes at most; classes of a segmentor or of an image with
+            several, if none are wanted. Defaults to 3.
+        score (float): Boxes, and classes of an image with several, of less
+            are left out. Defaults to 0.3.
     """
     with torch.no_grad():
         output = view(view.x)[0]
     if view.task == 'cls':
-        scores = output.softmax(0)
-        labels = [scores.argmax().item()] if wanted is None else wanted
+        if _is_multi_label(view.model):
+            scores = output.sigmoid()
+            labels = scores.argsort(descending=True)[:most].tolist()
+            labels = [i for i in labels if scores[i] >= score] or labels[:1]
+        else:
+            scores = output.softmax(0)
+            labels = [scores.argmax().item()]
+        labels = labels if wanted is None else wanted
         return [Target(i, scores[i].item()) for i in labels]
     if view.task == 'seg':
+        output = class_scores(output)
         share = output.argmax(0).flatten().bincount(minlength=len(output))
         share = share / share.sum()
         labels = share.argsort(descending=True).tolist()

@@ -33,8 +33,7 @@ def find_splits(args) -> tuple[Path, Optional[Path]]:
         NewConfigError: A folder is missing, or two things are asked for.
     """
     root = check_folder(args.data, '--data').resolve()
-    train = _first(root, TRAIN)
-    val = _first(root, VAL)
+    train, val = (_first(root, names) for names in (TRAIN, VAL))
     if val and not train:
         raise NewConfigError(
             f'--data {root} has a folder {val.name}, which is no class, and '
@@ -63,8 +62,18 @@ def find_splits(args) -> tuple[Path, Optional[Path]]:
 
 
 def _first(root, names):
-    """The folder whose name, in any case, is the first of ``names``."""
-    there = {p.name.lower(): p for p in root.iterdir() if p.is_dir()}
+    """The folder whose name, in any case, is the first of ``names``.
+
+    Not one that is a class beside others, as ``train`` of vehicles.
+    """
+    there = {p.name.lower(): p for p in class_folders(root)}
+    splits = {name + end for name in TRAIN + VAL for end in ENDS}
+    others = there.keys() - splits
+    there = {
+        name: folder
+        for name, folder in there.items()
+        if not others or class_folders(folder)
+    }
     asked = (name + end for name in names for end in ENDS)
     return next((there[name] for name in asked if name in there), None)
 
