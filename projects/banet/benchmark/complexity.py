@@ -1,6 +1,6 @@
 """Parameters and multiply-adds (MACs) of a model, part by part."""
 
-from inspect import signature
+from inspect import Parameter, signature
 
 import torch
 from mmengine.analysis import FlopAnalyzer
@@ -46,12 +46,8 @@ def _stages(head):
 
 
 def _takes_features_alone(head):
-    needed = [
-        parameter
-        for parameter in signature(_stages(head)[0].forward).parameters
-        if parameter != 'self'
-    ]
-    return len(needed) == 1
+    parameters = signature(_stages(head)[0].forward).parameters.values()
+    return sum(p.default is Parameter.empty for p in parameters) == 1
 
 
 def macs_by_module(model: nn.Module, x: Tensor) -> dict[str, int]:
