@@ -85,7 +85,9 @@ def test_no_permission_is_named(what, tmp_path):
         '    print(error)\n'
     )
     if os.geteuid() == 0:  # whose folders others do not see into
-        for path in [tmp_path, *tmp_path.parents][:3]:  # pytest's own
+        for path in [tmp_path, *tmp_path.parents]:
+            if 'pytest' not in str(path):
+                break
             path.chmod(path.stat().st_mode | 0o055)
     (source if what == 'source' else folder).chmod(
         0o555 if what == 'target' else 0o000
