@@ -62,7 +62,7 @@ def main(args):
     # Upstream's inferencers build the model from the config in the meta.
     meta['cfg'] = config.pretty_text
     write(dict(meta=meta, state_dict=model.state_dict()), target, args.force)
-    put_whole(config.pretty_text.encode(), written)
+    put_whole(meta['cfg'].encode(), written)
     print(f'largest relative difference of a stage: {max(errors):.1e}')
     print(f'wrote {target} and {written}')
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from comparisons import PLAN, row
+from comparisons import row, training
 
 from banet.compare.device import check_device, environment
 from banet.compare.folder import (
@@ -16,8 +16,7 @@ from banet.compare.folder import (
     TrainingError,
     write_origin,
 )
-from banet.compare.plan import Plan, Start
-from banet.compare.training import Training
+from banet.compare.plan import Start
 
 
 @pytest.mark.parametrize(
@@ -106,20 +105,6 @@ def test_a_start_is_known_by_its_recipe(network, tmp_path):
     assert (known(options='{"a": 1}') == first) == (network is None)
     assert known(recipe='other') != first
     assert known(data='other') != first
-
-
-class AnyConfig(Plan):
-    """A plan whose runs are not trained."""
-
-    def config(self, network, seed):
-        return dict(network=network, seed=seed)
-
-
-def training(folder, network, seed):
-    plan = AnyConfig(**{**vars(PLAN), 'networks': {network: {}}})
-    names = 'recipe', 'data', 'versions', 'device'
-    shared = dict.fromkeys(names, 'same')
-    return Training(plan, network, seed, folder, 1, 'cpu', shared)
 
 
 def test_every_run_has_a_config_of_its_own(tmp_path):

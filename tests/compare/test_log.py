@@ -3,30 +3,18 @@
 import json
 
 import pytest
-from comparisons import PLAN
-from mmengine.config import ConfigDict
+from comparisons import training
 
 from banet.compare.folder import MetricError
 from banet.compare.log import RunLog
-from banet.compare.plan import Plan
-from banet.compare.training import Training
 
 STEP = dict(loss=1.0, lr=0.1, epoch=2, iter=20, step=20)
 
 
-class FourEpochs(Plan):
-    """A plan whose runs are not trained."""
-
-    def config(self, network, seed):
-        return ConfigDict(train_cfg=dict(max_epochs=4))
-
-
 @pytest.fixture
-def training(tmp_path):
-    names = 'recipe', 'data', 'versions', 'device'
-    shared = dict.fromkeys(names, 'same')
-    plan = FourEpochs(**vars(PLAN))
-    return Training(plan, 'plain', 0, tmp_path, 1, 'cpu', shared)
+def run(tmp_path):
+    """Of four epochs."""
+    return training(tmp_path)
 
 
 def write(folder, *entries, process='20260101_000000', end='\n'):
@@ -60,16 +48,16 @@ def test_line_that_a_kill_broke_off_is_left_out(tmp_path):
     assert log.step == STEP
 
 
-def test_progress_is_the_share_of_the_epochs(training):
-    assert training.progress() == 0
-    write(training.folder, STEP)
-    assert training.progress() == 1.5 / 4
+def test_progress_is_the_share_of_the_epochs(run):
+    assert run.progress() == 0
+    write(run.folder, STEP)
+    assert run.progress() == 1.5 / 4
 
 
-def test_validation_without_results_is_no_missing_metric(training):
+def test_validation_without_results_is_no_missing_metric(run):
     """As of a detector that has found nothing yet."""
-    write(training.folder, STEP, dict(time=0.1, data_time=0.1, step=2))
-    assert training.progress() == 1.5 / 4
-    write(training.folder, dict(top5=1.0, time=0.1, step=3))
+    write(run.folder, STEP, dict(time=0.1, data_time=0.1, step=2))
+    assert run.progress() == 1.5 / 4
+    write(run.folder, dict(top5=1.0, time=0.1, step=3))
     with pytest.raises(MetricError, match='has logged no top1; it has top5'):
-        training.progress()
+        run.progress()

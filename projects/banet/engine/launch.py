@@ -78,8 +78,8 @@ def main(tool: str) -> None:
             if resumes(config, args):
                 hook = 'default_hooks.last_validation.type=LastValidationHook'
                 sys.argv += ['--cfg-options', hook]
-        if args.launcher != 'none' and tool == 'train.py':
-            let_ddp_expect_freezing(config, args)
+            if args.launcher != 'none':
+                let_ddp_expect_freezing(config, args)
         if args.launcher == 'pytorch' and get_device() == 'cpu':
             start_gloo(config)
         upstream['main']()

@@ -109,9 +109,7 @@ def _missing(key, value, path):
 
 def _reads_files(dataset, scope):
     """Whether its class is known and fetches nothing by itself."""
-    with DATASETS.switch_scope_and_registry(scope) as registry:
-        kind = dataset.get('type')
-        kind = registry.get(kind) if isinstance(kind, str) else kind
+    kind = class_of(DATASETS, dataset.get('type'), scope)
     # An unknown one: upstream says so. CIFAR10 makes its own root.
     return kind is not None and 'download' not in signature(kind).parameters
 

@@ -146,9 +146,11 @@ def make_config(args) -> Path:
     model = Config(data.pop('model', {}))
     model.merge_from_dict(with_classes(base.model, len(classes)))
     if weights:
-        init = dict(type='Pretrained', checkpoint=weights)
-        if weights == 'none':
-            init = _initial(base)
+        init = (
+            _initial(base)
+            if weights == 'none'
+            else dict(type='Pretrained', checkpoint=weights)
+        )
         model.merge_from_dict(dict(backbone=dict(init_cfg=init)))
     if weights == 'none':
         # Nothing was trained that could be frozen.

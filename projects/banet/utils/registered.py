@@ -1,20 +1,23 @@
 """What a config's ``type`` means: a registered name, or the class itself."""
 
 from inspect import Parameter, signature
-from typing import Any
+from typing import Any, Optional
 
 from mmengine.registry import Registry
 
 
-def class_of(registry: Registry, kind: Any) -> Any:
+def class_of(
+    registry: Registry, kind: Any, scope: Optional[str] = None
+) -> Any:
     """The class; None, if no class has that name.
 
     New-style configs hold classes where others hold names. Names are looked
-    up as building does it, first in the default scope's own registry.
+    up as building does it, first in the scope's own registry; that of the
+    default scope, if none is named.
     """
     if not isinstance(kind, str):
         return kind
-    with registry.switch_scope_and_registry(None) as scoped:
+    with registry.switch_scope_and_registry(scope) as scoped:
         return scoped.get(kind)
 
 
