@@ -178,6 +178,20 @@ def test_network_without_such_norms_is_told(tmp_path):
     assert 'no attention of the backbone has a batch norm' in log.read_text()
 
 
+@pytest.mark.parametrize(
+    ('batch', 'norm_eval', 'told'),
+    [(4, False, True), (4, True, False), (1, False, False)],
+)
+def test_network_whose_norms_train_is_told(batch, norm_eval, told, tmp_path):
+    """One image by itself is normalised with the running statistics."""
+    model = warm_started()
+    model.norm_eval = norm_eval
+    train(tmp_path, Model(model), images(8), batch)
+    (log,) = tmp_path.glob('*/*.log')
+    assert ('CalibrationHook changes nothing' in log.read_text()) == told
+    assert model.layer1[0].attention.norm.running_mean.any()
+
+
 def test_one_image_has_no_variance(tmp_path):
     with pytest.raises(ValueError, match='images=1 have no variance'):
         CalibrationHook(images=1)

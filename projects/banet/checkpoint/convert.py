@@ -12,7 +12,8 @@ from mmengine.runner.checkpoint import load_state_dict
 from torch import nn, Tensor
 
 from ..backbones import BAResNet, names
-from ..backbones.loading import LoadingMixin, LoadReport
+from ..backbones.load_report import LoadReport
+from ..backbones.loading import LoadingMixin
 from ..backbones.mismatch import is_folded
 from ..bridge.attention import BridgeAttention
 from ..utils.errors import CheckpointError

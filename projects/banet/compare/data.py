@@ -7,7 +7,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from ..data.sets import leaves, metrics_in, SPLITS
+from ..data.evaluators import metrics_in
+from ..data.sets import leaves, SPLITS
 from ..utils.files import files_below
 
 

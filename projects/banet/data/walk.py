@@ -15,6 +15,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.utils import ProgressBar
 
+from .evaluators import check_evaluator, measures_masks
 from .items import check_counts, check_item, check_there, describe, reader
 from .labels import Labels
 from .report import NOTE, Problem, Report
@@ -23,7 +24,6 @@ from .sets import (
     check_annotations,
     check_build,
     check_class_list,
-    check_evaluator,
     check_heads,
     check_splits,
     CheckError,
@@ -32,7 +32,6 @@ from .sets import (
     is_coco,
     kind_of,
     learns_masks,
-    measures_masks,
     split_leaves,
     SPLITS,
 )

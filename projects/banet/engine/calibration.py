@@ -24,6 +24,8 @@ class CalibrationHook(Hook):
     mode, and mean and variance of what each norm takes in become its running
     statistics. The training that follows sees the images and draws the random
     numbers that it would have without; one that is resumed is left alone.
+    Norms that train, on batches of several images, soon forget what they were
+    given: there it changes nothing, and says so.
     Turn it on with ``custom_hooks=[dict(type='CalibrationHook')]``.
 
     Args:
@@ -59,6 +61,16 @@ class CalibrationHook(Hook):
                 'backbone has a batch norm.'
             )
             return
+        training = model.training
+        model.train()  # puts norms into the modes that they will have
+        if runner.train_dataloader.batch_size != 1 and all(
+            norm.training for norm in norms
+        ):
+            runner.logger.warning(
+                "CalibrationHook changes nothing here: the attention's norms "
+                'train, and take the statistics of each batch. It is for '
+                'norm_eval=True, and for one image per process.'
+            )
         seen = defaultdict(list)
         hooks = [
             norm.register_forward_pre_hook(
@@ -66,7 +78,6 @@ class CalibrationHook(Hook):
             )
             for norm in norms
         ]
-        training = model.training
         model.eval()
         try:
             # In each process of a training the same images.

@@ -11,7 +11,8 @@ from mmengine.model import PretrainedInit
 from mmengine.registry import DATASETS, WEIGHT_INITIALIZERS
 
 from ..apis.config import ConfigError
-from ..data.sets import check_evaluator, is_coco, leaves
+from ..data.evaluators import check_evaluator
+from ..data.sets import is_coco, leaves
 from ..utils.registered import class_of
 
 
