@@ -256,6 +256,12 @@ class OtherNorm(nn.BatchNorm2d):
     """May do anything in its forward pass."""
 
 
+def switched_off(norm):
+    """As some passes of a training, which shall leave no trace."""
+    norm.track_running_stats = False
+    return norm
+
+
 @pytest.mark.parametrize(
     'norm,training,evaluating',
     [
@@ -265,6 +271,7 @@ class OtherNorm(nn.BatchNorm2d):
         (nn.BatchNorm2d(4).bfloat16(), False, False),
         (nn.BatchNorm2d(4, affine=False), False, False),
         (nn.BatchNorm2d(4, track_running_stats=False), False, False),
+        (switched_off(nn.BatchNorm2d(4)), False, True),
         (nn.GroupNorm(2, 4), False, False),
         (nn.Identity(), False, False),
         (OtherNorm(4), False, False),

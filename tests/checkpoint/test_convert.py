@@ -8,7 +8,7 @@ import pytest
 import torch
 from checkpoint_files import classifier, FORMATS, mm
 from inputs import needs_new_torch
-from resnets import bridged
+from resnets import bridged, V1, V2
 from runs import tool
 
 import banet
@@ -91,6 +91,16 @@ def test_attention_is_dropped_only_on_request(tmp_path):
             *(tmp_path / 'ba.pth', tmp_path / 'ref.pth', 'reference'),
             drop_attention=True,
         )
+
+
+@pytest.mark.parametrize('kind', [V1, V2], ids=['v1', 'v2'])
+def test_norms_that_the_authors_have_not_are_named(kind, tmp_path):
+    """A layer norm's weights would be read as a batch norm's."""
+    layer_norm = dict(kind, norm_cfg=dict(type='LN'))
+    torch.save(classifier(layer_norm), tmp_path / 'ln.pth')
+    with pytest.raises(CheckpointError, match=r'norm.* no running statistics'):
+        convert(tmp_path / 'ln.pth', tmp_path / 'ref.pth', 'reference')
+    assert not (tmp_path / 'ref.pth').exists()
 
 
 def test_folded_weights_are_recognised_and_not_renamed(tmp_path):

@@ -54,6 +54,20 @@ def test_progress_is_the_share_of_the_epochs(run):
     assert run.progress() == 1.5 / 4
 
 
+def test_progress_does_not_stop_where_no_epochs_are_logged(run):
+    """As by ``LogProcessor(by_epoch=False)``, mmseg's."""
+    write(run.folder, {k: v for k, v in STEP.items() if k != 'epoch'})
+    assert run.progress() == 0
+
+
+def test_last_value_is_the_last_validations(run):
+    """A detector that finds nothing any more logs no metric."""
+    write(run.folder, STEP, dict(top1=0.5, step=2))
+    assert run.measured() == {'top1 last': '0.5', 'top1 best': '0.5'}
+    write(run.folder, STEP, dict(time=0.1, step=4))
+    assert run.measured() == {'top1 last': 'nan', 'top1 best': '0.5'}
+
+
 def test_validation_without_results_is_no_missing_metric(run):
     """As of a detector that has found nothing yet."""
     write(run.folder, STEP, dict(time=0.1, data_time=0.1, step=2))

@@ -88,7 +88,14 @@ def test_diverged_run_is_counted_and_not_averaged():
 def test_what_is_no_number_is_not_averaged(value):
     rows = [*ROWS, row('bav2', 2, 0.0)]
     rows[-1]['top1 last'] = str(value)
-    assert cells(as_markdown(rows, PLAN, ''), 'bav2')[-2].startswith('52.25')
+    found = cells(as_markdown(rows, PLAN, ''), 'bav2')
+    assert found[-2].startswith('52.25')
+    assert '3, 1 without a value' in found
+
+
+def test_pairs_are_told_where_all_networks_lost_a_run():
+    rows = [*ROWS, row('plain', 2, math.nan), row('bav2', 2, math.nan)]
+    assert cells(as_markdown(rows, PLAN, ''), 'bav2')[-1].endswith('2 pairs')
 
 
 def test_difference_of_some_seeds_alone_says_of_how_many():

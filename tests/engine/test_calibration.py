@@ -12,7 +12,7 @@ from mmseg.models import SegDataPreProcessor
 from mmseg.structures import SegDataSample
 from resnets import plain, small
 from torch import nn
-from torch.utils.data import Dataset
+from torch.utils.data import BatchSampler, Dataset
 
 from banet import CalibrationHook
 from banet.bridge.block import bridges
@@ -182,11 +182,18 @@ def test_network_without_such_norms_is_told(tmp_path):
     ('batch', 'norm_eval', 'told'),
     [(4, False, True), (4, True, False), (1, False, False)],
 )
-def test_network_whose_norms_train_is_told(batch, norm_eval, told, tmp_path):
+@pytest.mark.parametrize(
+    'sampled',
+    [{}, dict(batch_sampler=dict(type=BatchSampler, drop_last=False))],
+    ids=['plain', 'batch_sampler'],
+)
+def test_network_whose_norms_train_is_told(
+    batch, norm_eval, told, sampled, tmp_path
+):
     """One image by itself is normalised with the running statistics."""
     model = warm_started()
     model.norm_eval = norm_eval
-    train(tmp_path, Model(model), images(8), batch)
+    train(tmp_path, Model(model), images(8), batch, **sampled)
     (log,) = tmp_path.glob('*/*.log')
     assert ('CalibrationHook changes nothing' in log.read_text()) == told
     assert model.layer1[0].attention.norm.running_mean.any()

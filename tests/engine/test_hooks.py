@@ -146,3 +146,17 @@ def test_curves_are_drawn_and_unknown_ones_named(work_dir, tmp_path):
         plot_runs({'a': run}, OutFolder(tmp_path / 'other'), ['mIoU'])
     with pytest.raises(CurveError, match='holds no log of a training'):
         read_run(ROOT / 'tools')
+
+
+def test_validations_of_a_training_without_epochs_lie_apart(tmp_path):
+    """By default upstream logs all of them at epoch 0."""
+    lines = [
+        dict(loss=1.0, iter=10, step=10),
+        dict(top1=0.2, step=0),
+        dict(loss=0.5, iter=20, step=20),
+        dict(top1=0.3, step=0),
+    ]
+    file = tmp_path / '20260101_000000/vis_data/scalars.json'
+    file.parent.mkdir(parents=True)
+    file.write_text('\n'.join(map(json.dumps, lines)))
+    assert read_run(tmp_path)['top1'] == {10: 0.2, 20: 0.3}

@@ -67,6 +67,20 @@ def to_reference(
             f'{attention or "no attention"}: use --to torchvision or '
             '--to mm.'
         )
+    # A layer norm has the names of a batch norm, without statistics.
+    norms = {
+        name.rpartition('.')[0]
+        for name, tensor in checkpoint.backbone.items()
+        if '.attention.' in name
+        and name.endswith('.weight')
+        and tensor.ndim == 1
+    }
+    for name in sorted(norms):
+        if f'{name}.running_mean' not in checkpoint.backbone:
+            raise CheckpointError(
+                f"the authors' code has batch norms in its attention alone, "
+                f'and {name} has no running statistics: use --to mm.'
+            )
     theirs = names.to_reference(checkpoint.backbone)
     plain = {n for n in theirs if '.attention.' not in n}
     _check_torchvision(plain, 'reference')

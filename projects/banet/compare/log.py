@@ -18,12 +18,14 @@ class RunLog:
     Attributes:
         step (dict | None): The last line of the training.
         metrics (set[str]): Names in the lines of its validations.
+        validation (dict): The last of these lines.
     """
 
     def __init__(self, folder: Path):
         self.folder = folder
         self.step: Optional[dict] = None
         self.metrics: set[str] = set()
+        self.validation: dict = {}
         self._read: dict[Path, int] = {}
 
     def look(self) -> None:
@@ -43,3 +45,4 @@ class RunLog:
             self.step = entry
         else:
             self.metrics |= set(entry) - NO_CURVES
+            self.validation = entry

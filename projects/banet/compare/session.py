@@ -143,7 +143,7 @@ class Session:
             }
             try:
                 self._watch(futures, bar, task)
-            except (KeyboardInterrupt, SystemExit, MetricError):
+            except BaseException:  # Ctrl-C, a signal, a console that is gone
                 pool.shutdown(wait=False, cancel_futures=True)
                 for training in trainings:
                     training.stop()

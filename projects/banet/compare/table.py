@@ -82,9 +82,17 @@ def as_markdown(rows: Sequence[Row], plan: Plan, command: str) -> str:
             continue
         lost = sum(row['status'] == DIVERGED for row in own)
         whole = [row for row in own if row['status'] != DIVERGED] or own
+        # As a detector that finds nothing at the end.
+        empty = sum(
+            row['status'] != DIVERGED
+            and any(_is_lost(row, f'{m.key} last') for m in plan.metrics)
+            for row in own
+        )
         cells = [
             network,
-            f'{len(own)}' + (f', {lost} diverged' if lost else ''),
+            f'{len(own)}'
+            + (f', {lost} diverged' if lost else '')
+            + (f', {empty} without a value' if empty else ''),
             f'{value(own[0], "parameters") / 1e6:.2f}',
             f'{mean(value(row, "minutes") for row in whole):.0f}',
         ]
@@ -128,7 +136,7 @@ def _difference(rows, plan, network, metric):
     if network == plan.baseline or not pairs:
         return ''
     most = max(
-        len(by_seed(rows, name, f'{metric.key} last'))
+        sum(row['network'] == name for row in rows)
         for name in (network, plan.baseline)
     )
     few = f', {len(pairs)} pairs' if 1 < len(pairs) < most else ''

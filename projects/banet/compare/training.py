@@ -212,6 +212,8 @@ class Training:
         cfg = self.config.train_cfg
         if 'max_iters' in cfg:
             return min(1.0, step['iter'] / cfg.max_iters)
+        if 'epoch' not in step:  # LogProcessor(by_epoch=False)
+            return 0.0
         return min(1.0, (step['epoch'] - 0.5) / cfg.max_epochs)
 
     def _check_metrics(self):
@@ -226,22 +228,31 @@ class Training:
                     'plan and run it again: nothing that was trained is lost.'
                 )
 
+    def measured(self) -> Row:
+        """Each metric's columns: its value at the last and best validation.
+
+        Raises:
+            MetricError: A metric was never logged, and others were.
+        """
+        self._check_metrics()
+        curves, found = self._curves(), {}
+        for metric in self.plan.metrics:
+            values = curves.get(metric.key, {}).values()
+            # Not there, if a detector has come to find nothing.
+            last = self._curve.validation.get(metric.key, math.nan)
+            best = max(values, default=math.nan)
+            found[f'{metric.key} last'] = f'{last:.6g}'
+            found[f'{metric.key} best'] = f'{best:.6g}'
+        return found
+
     def row(self) -> Row:
         """The finished run as a row.
 
         Raises:
             MetricError: A metric was never logged, and others were.
         """
-        curves = self._curves()
-        metrics = {}
         note = json.loads((self.folder / MINUTES).read_text())
-        self._check_metrics()
-        for metric in self.plan.metrics:
-            values = curves.get(metric.key, {})
-            last = values[max(values)] if values else math.nan
-            best = max(values.values(), default=math.nan)
-            metrics[f'{metric.key} last'] = f'{last:.6g}'
-            metrics[f'{metric.key} best'] = f'{best:.6g}'
+        metrics = self.measured()
         origin = read_origin(self.folder)
         model = build_model(self.config)
         return dict(

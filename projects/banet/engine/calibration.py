@@ -63,7 +63,7 @@ class CalibrationHook(Hook):
             return
         training = model.training
         model.train()  # puts norms into the modes that they will have
-        if runner.train_dataloader.batch_size != 1 and all(
+        if _batch_size(runner.train_dataloader) > 1 and all(
             norm.training for norm in norms
         ):
             runner.logger.warning(
@@ -112,7 +112,7 @@ class CalibrationHook(Hook):
                 'CalibrationHook: the only image of the training set has no '
                 'variance. Leave the hook out of custom_hooks.'
             )
-        size = loader.batch_size or 1
+        size = _batch_size(loader)
         order = torch.randperm(len(loader.dataset)).tolist()
         return DataLoader(
             loader.dataset,
@@ -120,3 +120,8 @@ class CalibrationHook(Hook):
             sampler=order[: -(-self.images // size) * size],
             collate_fn=loader.collate_fn,
         )
+
+
+def _batch_size(loader):
+    """Also where a batch sampler has it, as mmdet's by aspect ratio."""
+    return getattr(loader.batch_sampler, 'batch_size', None) or 1

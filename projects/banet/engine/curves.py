@@ -30,7 +30,7 @@ def read_run(work_dir: Path) -> dict[str, dict[int, float]]:
     Returns:
         dict: Name to step to value. The steps of what is logged in training
         are iterations; those of metrics what upstream counts validations in,
-        epochs or iterations.
+        epochs or iterations; in a training without epochs always iterations.
 
     Raises:
         CurveError: There is no log in the folder, or nothing in the log.
@@ -43,6 +43,7 @@ def read_run(work_dir: Path) -> dict[str, dict[int, float]]:
             'tools/train.py.'
         )
     found: dict[str, dict[int, float]] = defaultdict(dict)
+    trained = 0
     for file in files:
         for number, line in enumerate(file.read_text().splitlines(), 1):
             try:
@@ -50,9 +51,12 @@ def read_run(work_dir: Path) -> dict[str, dict[int, float]]:
             except ValueError:  # a run was killed while it wrote
                 print(f'{file}:{number} is broken off, left out')
                 continue
+            trained = entry.get('iter', trained)
+            # Without epochs, upstream counts each validation as epoch 0's.
+            step = entry.get('step') or trained
             for name, value in entry.items():
                 if name not in NO_CURVES and isinstance(value, (int, float)):
-                    found[name][entry.get('step', entry.get('iter'))] = value
+                    found[name][step] = value
     if not found:
         raise CurveError(f'{work_dir}: its log is empty so far.')
     return dict(found)

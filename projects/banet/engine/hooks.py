@@ -24,7 +24,8 @@ class BridgeStatsHook(Hook):
     each stage, ``bridge/STAGE/a1``, ``a2``, ...: the mean over the stage's
     blocks of \\|a_i\\| (BAv2), and ``bridge/STAGE/gate``: the mean gate of
     the last iteration. Turn it on with
-    ``custom_hooks=[dict(type='BridgeStatsHook')]``.
+    ``custom_hooks=[dict(type='BridgeStatsHook')]``. Blocks with
+    ``compile_blocks`` run as they are meanwhile, for it hooks into them.
 
     Args:
         interval (int): Iterations between two looks. Defaults to 10, as

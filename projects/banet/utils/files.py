@@ -1,5 +1,4 @@
-"""Read and write checkpoint files, without running what is in them and
-without leaving half of one."""
+"""Write files whole or not at all, and over nobody's."""
 
 import os
 import platform
