@@ -43,7 +43,7 @@ def is_affine(norm: nn.Module) -> bool:
         and norm.weight.dtype in (torch.float32, torch.float64)
         and norm.running_mean is not None
         # Some switch it off for a pass that shall leave no trace.
-        and (norm.track_running_stats or not norm.training)
+        and (bool(norm.track_running_stats) or not norm.training)
     )
 
 
