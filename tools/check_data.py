@@ -17,7 +17,7 @@ from mmengine.config import DictAction
 
 from banet.apis.config import load_config
 from banet.data import check_data
-from banet.utils.cli import make_parser, run
+from banet.utils.cli import at_least_zero, make_parser, run
 from banet.utils.outfolder import make_folder
 
 
@@ -39,7 +39,10 @@ if __name__ == '__main__':
     parser.add_argument('config')
     parser.add_argument('--out', type=Path, help='folder to write to')
     parser.add_argument(
-        '--workers', type=int, default=0, help='processes that read files'
+        '--workers',
+        type=at_least_zero,
+        default=0,
+        help='processes that read files',
     )
     parser.add_argument(
         '--fast', action='store_true', help='decode no image and no label'

@@ -17,7 +17,7 @@ from banet.apis.inference import load
 from banet.data.sources import open_source
 from banet.explain.cam import METHODS
 from banet.explain.report import report_bridge, report_cam, report_features
-from banet.utils.cli import add_model, make_parser, run
+from banet.utils.cli import add_model, at_least_one, make_parser, run
 from banet.utils.outfolder import OutFolder
 
 
@@ -82,7 +82,7 @@ def options():
             add.add_argument('--classes', nargs='+', metavar='NAME')
             add.add_argument(
                 '--most',
-                type=int,
+                type=at_least_one,
                 default=3,
                 help='boxes per image; classes, if none are named',
             )
@@ -95,7 +95,7 @@ def options():
         if report is features:
             add.add_argument('--layer', nargs='+', help='default: all stages')
             add.add_argument(
-                '--channels', type=int, default=4, help='per layer'
+                '--channels', type=at_least_one, default=4, help='per layer'
             )
         else:
             add.add_argument(

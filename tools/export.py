@@ -14,7 +14,7 @@ from matplotlib import cbook
 from banet.apis.export import export, ExportError
 from banet.apis.inference import load
 from banet.apis.predictor import read_image
-from banet.utils.cli import add_model, make_parser, run
+from banet.utils.cli import add_model, at_least_zero, make_parser, run
 
 # A photograph that comes with matplotlib.
 PHOTOGRAPH = 'grace_hopper.jpg'
@@ -78,7 +78,7 @@ if __name__ == '__main__':
     )
     parser.add_argument(
         '--speed',
-        type=int,
+        type=at_least_zero,
         default=0,
         metavar='ROUNDS',
         help='time model and result in turns',

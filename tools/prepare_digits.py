@@ -8,23 +8,25 @@ downloaded. They become 32x32 PNGs in train/<digit>/ and, every fifth one, in
 val/<digit>/.
 """
 
-import argparse
 import shutil
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from sklearn.datasets import load_digits
+
+from banet.utils.cli import make_parser, run
+from banet.utils.compat import need
 
 
-def main(root):
+def main(args):
+    root = args.folder
     if root.exists():
         print(f'{root} is there already; remove it to make it again.')
         return
     # Written aside and moved: an interrupted run leaves no half data set.
     unfinished = root.with_name(root.name + '.unfinished')
     shutil.rmtree(unfinished, ignore_errors=True)
-    digits = load_digits()
+    digits = need('sklearn.datasets', 'scikit-learn').load_digits()
     for i, (scan, digit) in enumerate(
         zip(digits.images, digits.target, strict=True)
     ):
@@ -37,6 +39,8 @@ def main(root):
 
 
 if __name__ == '__main__':
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('folder', nargs='?', default='data/digits')
-    main(Path(parser.parse_args().folder))
+    parser = make_parser(__doc__)
+    parser.add_argument(
+        'folder', nargs='?', type=Path, default=Path('data/digits')
+    )
+    run(main, parser)

@@ -58,6 +58,32 @@ def test_class_folder_that_a_split_lacks_is_named(data):
     assert 'other classes than in training' in kinds
 
 
+@pytest.mark.parametrize('classes', ['order', 'folder'])
+def test_class_folders_are_held_against_the_names(classes, data):
+    """Upstream compares their numbers alone, and counts by the alphabet."""
+    names = [str(i) for i in range(10)]
+    if classes == 'order':
+        names[:2] = '1', '0'
+    else:
+        folder = data.root / 'digits/val/4'
+        folder.rename(folder.with_name('four'))
+    options = {
+        f'{split}_dataloader.dataset.metainfo': dict(classes=names)
+        for split in ('train', 'val', 'test')
+    }
+    kinds = found(data.check(CLS, **options), 'error')
+    wanted = dict(
+        order='classes in another order',
+        folder='other classes than in training',
+    )
+    assert kinds == {wanted[classes]}
+
+
+def test_data_alone_can_be_checked(data):
+    report = data.check(CLS, model=None)
+    assert not found(report, 'error')
+
+
 def test_image_in_two_splits_is_a_note(data):
     options = {'val_dataloader.dataset.data_prefix': 'train'}
     report = data.check(CLS, **options)

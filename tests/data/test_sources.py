@@ -16,6 +16,8 @@ def test_names_of_pictures_are_unique(tmp_path):
         cv2.imwrite(str(tmp_path / name), np.zeros((4, 4, 3), np.uint8))
     names = open_source(tmp_path).names
     assert sorted(names) == ['a_jpg', 'a_png', 'sub/a']
+    cv2.imwrite(str(tmp_path / 'a_jpg.jpg'), np.zeros((4, 4, 3), np.uint8))
+    assert len(set(open_source(tmp_path).names)) == 4
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from mmengine.config import Config
 from new_config_options import options
 from PIL import Image
-from runs import FEW_BOXES, NUCLEI, tool
+from runs import FEW_BOXES, NUCLEI, ROOT, tool
 
 from banet.apis.model import build_model
 from banet.newconfig import make_config, NewConfigError
@@ -218,6 +218,25 @@ def test_what_is_wrong_with_annotations_is_named(tmp_path, change, message):
     with pytest.raises(NewConfigError, match=message):
         make(out, **{**DET, 'data': coco(tmp_path, change)})
     assert not out.exists()
+
+
+def test_option_of_validation_data_that_is_not_given_is_named(tmp_path):
+    out = tmp_path / 'my.py'
+    with pytest.raises(NewConfigError, match=r'--val-images .* --val-data'):
+        make(out, **{**DET, 'val_data': None})
+    seg = dict(task='seg', model='upernet', depth='r50', data=tmp_path)
+    with pytest.raises(NewConfigError, match=r'--val-labels .* --val-data'):
+        make(out, **seg, val_labels=tmp_path)
+    assert not out.exists()
+
+
+def test_config_that_is_inherited_is_not_replaced():
+    """Not even with --force."""
+    (out,) = ROOT.glob('configs/detection/mask-rcnn_ba-r50_fpn_1x_coco.py')
+    before = out.read_text()
+    with pytest.raises(CheckpointError, match='both source and target'):
+        make(out, **DET, force=True)
+    assert out.read_text() == before
 
 
 def test_users_own_annotations_are_not_overwritten(tmp_path):

@@ -10,6 +10,7 @@ from mmengine.registry import DATASETS
 
 from ..utils.errors import BanetError
 from ..utils.registered import class_of
+from ..utils.text import shorten
 from .coco import check_coco, read_coco
 from .report import ERROR, NOTE, Problem
 from .voc import check_voc
@@ -153,6 +154,29 @@ def check_class_list(
         f'write classes=({names!r},)'
     )
     return [Problem(ERROR, 'class list that is one text', where, text)]
+
+
+def folders_of(dataset) -> Optional[Sequence[str]]:
+    """Folders that are classes, as mmpretrain numbered them; or None."""
+    numbers = getattr(dataset, 'folder_to_idx', None) or {}
+    return sorted(numbers, key=lambda name: numbers[name]) or None
+
+
+def check_folder_order(
+    names: Optional[Sequence[str]], dataset
+) -> list[Problem]:
+    """Class folders are numbered by the alphabet, whatever ``classes`` says.
+
+    Folders with other names than the classes, as ImageNet's, tell nothing.
+    """
+    folders = folders_of(dataset) or []
+    if not names or folders == list(names) or set(folders) != set(names):
+        return []
+    text = (
+        f'classes={shorten(names)}, and the folders are numbered '
+        f'{shorten(folders)}: write the classes in this order'
+    )
+    return [Problem(ERROR, 'classes in another order', 'metainfo', text)]
 
 
 def learns_masks(leaf: dict) -> bool:

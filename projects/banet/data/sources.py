@@ -50,6 +50,8 @@ class Images:
             )
             for file in files
         ]
+        if len(set(self.names)) < len(files):  # a_jpg.jpg is there, too
+            self.names = [str(file) for file in files]
 
     def __len__(self):
         return len(self.paths)

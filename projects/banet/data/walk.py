@@ -24,11 +24,13 @@ from .sets import (
     check_annotations,
     check_build,
     check_class_list,
+    check_folder_order,
     check_heads,
     check_splits,
     CheckError,
     classes_in,
     counts_in,
+    folders_of,
     is_coco,
     kind_of,
     learns_masks,
@@ -60,14 +62,16 @@ def check_data(
     init_default_scope(_scope_of(cfg))
     report = Report()
     classes: dict[str, Optional[Sequence[str]]] = {}
+    folders: dict[str, Optional[Sequence[str]]] = {}
     first: dict[str, str] = {}
     for split, leaf in split_leaves(cfg):
         part = open_part(cfg, split, leaf, fast, report)
         if part is None:
             continue
         classes.setdefault(split, part.names)
+        folders.setdefault(split, folders_of(part.dataset))
         counts = counts_in(part.names, part.dataset)
-        report.add(split, check_heads(cfg.model, counts))
+        report.add(split, check_heads(cfg.get('model') or {}, counts))
         if not part.infos:
             continue
         if not part.is_local:
@@ -89,7 +93,8 @@ def check_data(
         report.add(split, check_twice(part, first))
     for split in SPLITS:
         report.add(split, check_evaluator(cfg, split))
-    report.add('all', check_splits(classes))
+    # Folders may have other names than their classes, but the same ones.
+    report.add('all', check_splits(classes) or check_splits(folders))
     return report
 
 
@@ -168,6 +173,7 @@ def open_part(
         return None
     infos = [dataset.get_data_info(i) for i in range(len(dataset))]
     names = classes_in(leaf, dataset)
+    report.add(split, check_folder_order(names, dataset))
     return Part(split, leaf, dataset, infos, names, listed)
 
 

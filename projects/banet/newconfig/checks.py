@@ -47,6 +47,16 @@ def check_folder(path, option: str) -> Path:
     return Path(path)
 
 
+def check_val_option(args, name: str) -> None:
+    """Raise NewConfigError for an option that tells of no data."""
+    value = getattr(args, name)
+    if value is not None and not args.val_data:
+        raise NewConfigError(
+            f'--{name.replace("_", "-")} {value} belongs to --val-data, '
+            'which is not given: add it, or leave both out.'
+        )
+
+
 def check_same(ours: list, theirs: list, what: str) -> None:
     """Raise NewConfigError unless training and validation know the same."""
     if ours != theirs:

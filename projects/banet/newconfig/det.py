@@ -9,7 +9,13 @@ from ..data.coco_masks import NONE
 from ..data.report import LOST
 from ..utils.files import check_target, put_whole
 from ..utils.text import shorten
-from .checks import check_folder, check_same, NewConfigError, refuse
+from .checks import (
+    check_folder,
+    check_same,
+    check_val_option,
+    NewConfigError,
+    refuse,
+)
 
 # Besides errors; what else check_data calls lost costs objects, not classes.
 REFUSED = (
@@ -116,6 +122,7 @@ def renumbered(path: Path, out: Path, force: bool) -> Path:
 def data_of(args, base) -> tuple[list[str], dict]:
     """Classes, and what the config says of the data."""
     masks = 'mask_head' in base.model.get('roi_head', {})
+    check_val_option(args, 'val_images')
     val, val_images = args.val_data, args.val_images
     train = read_annotations(args.data, args.images, '--data', masks, not val)
     last = train

@@ -16,7 +16,7 @@ from ..data.report import ERROR
 from ..data.unread import check_junk
 from ..data.walk import each
 from ..utils.files import files_below
-from .checks import check_folder, NewConfigError, refuse
+from .checks import check_folder, check_val_option, NewConfigError, refuse
 
 
 def read_classes(path, *folders: Path):
@@ -77,16 +77,20 @@ def _check_label_of(folders, ends, count, image):
     damaged = [p for p in check_file(image) if p.severity == ERROR]
     if damaged:
         return damaged, Counter()
-    with Image.open(image) as opened:
-        width, height = opened.size
-        if opened.getexif().get(ORIENTATION, 1) > 4:  # turned by a quarter
-            width, height = height, width
     path = str(labels / f'{stem}{ends.label}')
+    try:
+        with Image.open(image) as opened:
+            width, height = opened.size
+            if opened.getexif().get(ORIENTATION, 1) > 4:  # a quarter turn
+                width, height = height, width
+    except Image.DecompressionBombError:  # large, which is no damage
+        return check_label(path, None, count, {})
     return check_label(path, (height, width), count, {})
 
 
 def data_of(args, base) -> tuple[list[str], dict]:
     """Classes, and what the config says of the data."""
+    check_val_option(args, 'val_labels')
     train = _folders(args.data, args.labels, '--data')
     classes, colours = read_classes(args.classes, *train)
     train_ends = ends_of(train, classes, args, '--data')

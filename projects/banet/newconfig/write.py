@@ -12,7 +12,7 @@ from ..apis.config import load_config
 from ..apis.zoo import find_config, list_models
 from ..checkpoint.files import check_file
 from ..utils.errors import CheckpointError
-from ..utils.files import check_target, put_whole
+from ..utils.files import check_apart, check_target, put_whole
 from ..utils.registered import default_of
 from . import cls, det, seg
 from .checks import NewConfigError
@@ -139,6 +139,7 @@ def make_config(args) -> Path:
     weights = _weights(args.weights)
     name = find_base(args.task, args.model, args.depth)
     path = find_config(name).resolve()
+    check_apart(out, path)
     base = load_config(str(path))
     classes, data = TASKS[args.task].data_of(args, base)
     images = args.gpus * args.batch

@@ -33,10 +33,21 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     add_trust(parser)
 
 
+def at_least_zero(text: str) -> int:
+    """The type of options that count what may be none."""
+    return _number(text, 0)
+
+
 def at_least_one(text: str) -> int:
     """The type of options that count something."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text} is no number from 1 on')
+    return _number(text, 1)
+
+
+def _number(text, least):
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(
+            f'{text} is no number from {least} on'
+        )
     return int(text)
 
 
@@ -48,7 +59,7 @@ def run(main: Callable, parser: argparse.ArgumentParser) -> None:
         sys.stdout.reconfigure(errors='backslashreplace')
     try:
         sys.exit(main(parser.parse_args()))
-    except BanetError as error:
+    except (BanetError, OSError) as error:  # as of a disk that is full
         sys.exit(f'{name}: {error}')
     except KeyboardInterrupt:
         print(f'{name}: interrupted', file=sys.stderr)

@@ -16,6 +16,13 @@ OKABE_ITO = (
 
 
 def palette(count: int) -> list[tuple[int, int, int]]:
-    """``count`` colours (R, G, B); beyond the first eight, darker ones."""
+    """``count`` colours (R, G, B); beyond the first eight, lighter ones."""
     shades = ((OKABE_ITO[i % 8], 1 + i // 8 / 2) for i in range(count))
-    return [(int(r / k), int(g / k), int(b / k)) for (r, g, b), k in shades]
+
+    def lighter(value, factor):  # black cannot be darker
+        return int(255 - (255 - value) / factor)
+
+    return [
+        (lighter(r, k), lighter(g, k), lighter(b, k))
+        for (r, g, b), k in shades
+    ]

@@ -79,7 +79,8 @@ def put_whole(data: bytes, path: Union[str, Path]) -> None:
     path = Path(path)
     # Whose it is: a folder may be shared by several machines.
     owner = f'{HOST}.{os.getpid()}'
-    unfinished = path.with_name(f'.{path.name}.{owner}{UNFINISHED}')
+    # A name that is as long as may be would be too long with all of this.
+    unfinished = path.with_name(f'.{path.name[-40:]}.{owner}{UNFINISHED}')
     try:
         with open(unfinished, 'wb') as file:
             file.write(data)
