@@ -7,8 +7,9 @@ _base_ = [
     '../segmentation/_base_/default_runtime.py',
 ]
 
-# 1. The classes: value 0 in a label PNG is the first one. Values outside, such
-#    as 255, are ignored.
+# 1. The classes: value 0 in a label PNG is the first one, and 255 is ignored.
+#    Any other value that is no class stops the training (tools/check_data.py
+#    names it before).
 metainfo = dict(
     classes=('background', 'nucleus'), palette=[(0, 0, 0), (220, 20, 60)]
 )

@@ -1,26 +1,20 @@
 """Whatever wrapped a model when it was saved, every tool finds its weights."""
 
-import http.server
 import itertools
-import threading
-from functools import partial
 
 import pytest
 import torch
 from checkpoint_files import classifier
-from mmengine.runner.checkpoint import CheckpointLoader, load_checkpoint
-from resnets import bridged
+from mmengine.runner.checkpoint import load_checkpoint
 from runs import TASKS
 from safetensors.torch import save_file
 from torch import nn
 
-import banet
-from banet import BAResNet, CheckpointError, load_weights
+from banet import BAMobileNetV3, BAResNet, CheckpointError, load_weights
 from banet.apis.config import load_config
 from banet.apis.model import build_model, load_model
 from banet.checkpoint.convert import convert
 from banet.checkpoint.formats import open_checkpoint
-from banet.checkpoint.locate import locate
 from banet.checkpoint.weights import (
     let_mmengine_unwrap,
     unwrap,
@@ -92,14 +86,6 @@ WRAPPINGS = {
 }
 
 
-@pytest.fixture
-def mmengines_loader():
-    """What the library has, afterwards, too."""
-    before = dict(CheckpointLoader._schemes)
-    yield
-    CheckpointLoader._schemes = before
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
 @pytest.mark.parametrize('name', WRAPPINGS)
@@ -164,12 +150,12 @@ def test_backbones_of_any_form_are_found_below_any_prefix(tmp_path):
 
 
 def test_other_families_take_wrapped_files_too(tmp_path):
-    model = banet.BAMobileNetV3('small')
+    model = BAMobileNetV3('small')
     state = {
         f'module.net.backbone.{n}': v for n, v in model.state_dict().items()
     }
     torch.save(state, tmp_path / 'x.pth')
-    report = load_weights(banet.BAMobileNetV3('small'), tmp_path / 'x.pth')
+    report = load_weights(BAMobileNetV3('small'), tmp_path / 'x.pth')
     assert report.loaded == report.expected
 
 
@@ -198,58 +184,3 @@ def test_average_of_the_ema_hook_is_said_to_be_the_state_dict(whole, tmp_path):
     torch.save(WRAPPINGS['EMAHook'](dict(whole)), tmp_path / 'x.pth')
     with pytest.raises(CheckpointError, match='whose average is the state_di'):
         convert(tmp_path / 'x.pth', tmp_path / 'y.pth', ema=True)
-
-
-@pytest.fixture
-def server(tmp_path, monkeypatch):
-    """A folder behind http://127.0.0.1, which counts what is fetched."""
-    monkeypatch.setenv('no_proxy', '127.0.0.1')
-    fetched = []
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            fetched.append(self.path)
-
-    folder = tmp_path / 'served'
-    folder.mkdir()
-    handler = partial(Handler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield folder, f'http://127.0.0.1:{server.server_port}', fetched
-        server.shutdown()
-
-
-def test_addresses_are_fetched_once(server, tmp_path, monkeypatch):
-    folder, address, fetched = server
-    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'hub'))
-    state = bridged().state_dict()
-    torch.save(state, folder / 'x.pth')
-    kwargs = dict(base_channels=16, stem_channels=16)
-    kwargs['attention'] = dict(type='BridgeAttentionV2', ratio=4)
-    for _ in range(2):
-        model = banet.features(18, weights=f'{address}/x.pth', **kwargs)
-        assert torch.equal(model.conv1.weight, state['conv1.weight'])
-    assert fetched == ['/x.pth']
-    with pytest.raises(CheckpointError, match='gone.pth cannot be fetched'):
-        load_weights(model, f'{address}/gone.pth')
-
-
-def test_files_of_one_name_are_told_apart(server, tmp_path, monkeypatch):
-    folder, address, fetched = server
-    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'hub'))
-    for run in ('a', 'b'):
-        (folder / run).mkdir()
-        (folder / run / 'latest.pth').write_text(run)
-    names = 'a/latest.pth', 'b/latest.pth', 'b/latest.pth?download=1'
-    files = [locate(f'{address}/{name}') for name in names]
-    assert [file.read_text() for file in files] == ['a', 'b', 'b']
-    assert len(set(files)) == len(fetched) == 3
-
-
-def test_unknown_addresses_are_named():
-    for path, message in (
-        ('torchvision://resnet19', 'is unknown; near it are resnet'),
-        ('s3://bucket/x.pth', 'cannot be fetched: name a file'),
-    ):
-        with pytest.raises(CheckpointError, match=message):
-            load_weights(BAResNet(18), path)

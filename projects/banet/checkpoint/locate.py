@@ -12,6 +12,7 @@ from ..utils.errors import CheckpointError
 from ..utils.text import shorten
 
 TORCHVISION = 'torchvision://'
+FETCHED = (TORCHVISION, 'http://', 'https://')
 
 
 def locate(path: Union[str, Path]) -> Path:
@@ -43,7 +44,7 @@ def locate(path: Union[str, Path]) -> Path:
         # One host may have many files of one name.
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         file = f'{digest}-{os.path.basename(text.partition("?")[0])}'
-    if not text.startswith(('http://', 'https://')):
+    if not text.startswith(FETCHED):
         raise CheckpointError(
             f'{text} cannot be fetched: name a file, torchvision://, http:// '
             'or https://.'

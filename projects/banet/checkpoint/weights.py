@@ -1,5 +1,6 @@
 """The weights in what a checkpoint file holds, under the model's own names."""
 
+import functools
 import re
 from collections.abc import Collection, KeysView
 from typing import Any, Union
@@ -195,8 +196,18 @@ def let_mmengine_unwrap(names: Collection[str]) -> None:
     """
     names = dict.fromkeys(names).keys()  # a set that has an order
 
-    def unwrapped(filename, map_location=None):
-        return for_mmengine(load_from_local(filename, map_location), names)
+    def unwrapping(loader):
+        @functools.wraps(loader)  # mmengine logs its name
+        def unwrapped(filename, map_location=None):
+            return for_mmengine(loader(filename, map_location), names)
 
-    unwrapped.__name__ = load_from_local.__name__  # which mmengine logs
-    CheckpointLoader.register_scheme(prefixes='', loader=unwrapped, force=True)
+        return unwrapped
+
+    for prefixes, loader in (
+        ('', load_from_local),
+        (['http://', 'https://'], checkpoint.load_from_http),
+        ('torchvision://', checkpoint.load_from_torchvision),
+    ):
+        CheckpointLoader.register_scheme(
+            prefixes=prefixes, loader=unwrapping(loader), force=True
+        )

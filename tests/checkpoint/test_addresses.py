@@ -1,0 +1,106 @@
+"""Checkpoints behind an address are fetched, and read as any other file."""
+
+import http.server
+import sys
+import threading
+from functools import partial
+
+import pytest
+import torch
+from mmengine.runner.checkpoint import load_checkpoint
+from resnets import bridged
+from runs import stopped, TASKS
+
+import banet
+from banet import BAResNet, CheckpointError, load_weights
+from banet.checkpoint.locate import locate
+from banet.checkpoint.weights import let_mmengine_unwrap
+from banet.engine.launch import fetch
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """A folder behind http://127.0.0.1, which counts what is fetched."""
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'hub'))
+    monkeypatch.setenv('no_proxy', '127.0.0.1')
+    fetched = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            fetched.append(self.path)
+
+    folder = tmp_path / 'served'
+    folder.mkdir()
+    handler = partial(Handler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield folder, f'http://127.0.0.1:{server.server_port}', fetched
+        server.shutdown()
+
+
+def test_addresses_are_fetched_once(server):
+    folder, address, fetched = server
+    state = bridged().state_dict()
+    torch.save(state, folder / 'x.pth')
+    kwargs = dict(base_channels=16, stem_channels=16)
+    kwargs['attention'] = dict(type='BridgeAttentionV2', ratio=4)
+    for _ in range(2):
+        model = banet.features(18, weights=f'{address}/x.pth', **kwargs)
+        assert torch.equal(model.conv1.weight, state['conv1.weight'])
+    assert fetched == ['/x.pth']
+    with pytest.raises(CheckpointError, match='gone.pth cannot be fetched'):
+        load_weights(model, f'{address}/gone.pth')
+
+
+def test_files_of_one_name_are_told_apart(server):
+    folder, address, fetched = server
+    for run in ('a', 'b'):
+        (folder / run).mkdir()
+        (folder / run / 'latest.pth').write_text(run)
+    names = 'a/latest.pth', 'b/latest.pth', 'b/latest.pth?download=1'
+    files = [locate(f'{address}/{name}') for name in names]
+    assert [file.read_text() for file in files] == ['a', 'b', 'b']
+    assert len(set(files)) == len(fetched) == 3
+
+
+def test_unknown_addresses_are_named():
+    for path, message in (
+        ('torchvision://resnet19', 'is unknown; near it are resnet'),
+        ('s3://bucket/x.pth', 'cannot be fetched: name a file'),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            load_weights(BAResNet(18), path)
+
+
+def test_mmengine_finds_wrapped_weights_behind_an_address(
+    server, mmengines_loader
+):
+    """In load_from; mmengine alone would keep random weights."""
+    folder, address, _ = server
+    state = bridged().state_dict()
+    torch.save({'best_weights': state, 'meta': None}, folder / 'x.pth')
+    model = bridged()
+    torch.nn.init.zeros_(model.conv1.weight)
+    let_mmengine_unwrap(model.state_dict().keys())
+    load_checkpoint(model, f'{address}/x.pth', map_location='cpu')
+    assert torch.equal(model.conv1.weight, state['conv1.weight'])
+
+
+def test_test_measures_no_random_head_of_an_address(
+    server, checkpoints, tmp_path, monkeypatch
+):
+    folder, address, fetched = server
+    state = torch.load(checkpoints['cls'], weights_only=False)['state_dict']
+    head = {n: v for n, v in state.items() if not n.startswith('head.')}
+    torch.save({'state_dict': head}, folder / 'x.pth')
+    args = TASKS['cls'][0], f'{address}/x.pth', '--work-dir', tmp_path
+    assert 'head.fc.weight' in stopped(monkeypatch, 'test.py', *args)
+
+
+def test_test_reads_what_was_fetched(server, monkeypatch):
+    folder, address, fetched = server
+    (folder / 'x.pth').write_text('x')
+    url = f'{address}/x.pth'
+    monkeypatch.setattr(sys, 'argv', ['tools/test.py', 'CONFIG', url])
+    here = fetch(url)
+    assert sys.argv[2] == here == str(locate(url)) and len(fetched) == 1
