@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -131,6 +132,15 @@ def stopped(monkeypatch, name, *args):
     with pytest.raises(SystemExit) as stop:
         launch.main(name)
     assert stop.value.code.startswith(f'{name}: ')
+    return stop.value.code
+
+
+def error_of(name, args, monkeypatch):
+    """What the tool ends with, in this process."""
+    monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_path(str(ROOT / 'tools' / name), run_name='__main__')
+    assert isinstance(stop.value.code, str)  # not a status alone
     return stop.value.code
 
 

@@ -23,11 +23,11 @@ from banet.benchmark import (
     write_json,
 )
 from banet.benchmark import run as compare
-from banet.benchmark.report import check_writable
 from banet.benchmark.runtimes import RUNTIMES
 from banet.utils.cli import make_parser, run
+from banet.utils.files import check_target
 
-SUITE_OPTIONS = 'suite', 'device', 'repeats', 'threads', 'out'
+SUITE_OPTIONS = 'suite', 'device', 'repeats', 'threads', 'out', 'force'
 
 
 def options():
@@ -50,6 +50,7 @@ def options():
     add('--suite', choices=SUITES, help='the whole series for such a device')
     add('--out', help='json file for the results')
     add('--plot', help='PNG of time over batch and over image size')
+    add('--force', action='store_true', help='replace existing files')
     return parser
 
 
@@ -67,7 +68,7 @@ def main(args):
 def suite(args):
     """All cases, with this call's device, threads and rounds."""
     if args.out:
-        check_writable(args.out)
+        check_target(args.out, args.force)
     parser = options()
     parser.set_defaults(**dict.fromkeys(vars(args)))
     given = {k: v for k, v in vars(parser.parse_args()).items() if v}
@@ -105,7 +106,7 @@ def measured(args):
         absent.add('bav2-deploy' if args.mode == 'train' else '')
         args.models = [name for name in NETWORKS if name not in absent]
     for path in filter(None, (args.out, args.plot)):
-        check_writable(path)
+        check_target(path, args.force)
     return compare(args)
 
 

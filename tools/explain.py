@@ -48,7 +48,8 @@ def features(args, predictor, source, out):
 def main(args):
     source = open_source(args.images) if args.images else None
     default = Path('work_dirs', f'explain-{args.what}', Path(args.config).stem)
-    out = OutFolder(args.out or default, args.force)
+    inputs = source.paths if source else []
+    out = OutFolder(args.out or default, args.force, inputs)
     predictor = load(args.config, args.checkpoint, args.device, args.trust)
     written = list(args.report(args, predictor, source, out))
     print(*written or ['nothing to show: nothing was found'], sep='\n')

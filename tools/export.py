@@ -11,7 +11,7 @@ from pathlib import Path
 
 from matplotlib import cbook
 
-from banet.apis.export import export, ExportError
+from banet.apis.export import check_export, export
 from banet.apis.inference import load
 from banet.apis.predictor import read_image
 from banet.utils.cli import add_model, at_least_zero, make_parser, run
@@ -21,14 +21,11 @@ PHOTOGRAPH = 'grace_hopper.jpg'
 
 
 def main(args):
-    if args.int8 and not args.images:
-        raise ExportError(
-            '--int8 takes the ranges of activations from images like those '
-            'to come: name some with --images.'
-        )
-    predictor = load(args.config, args.checkpoint, 'cpu', args.trust)
+    # The photograph is not like the images to come.
+    check_export(args.out, len(args.images or ()), args.force, args.int8)
     paths = args.images or [cbook.get_sample_data(PHOTOGRAPH, asfileobj=False)]
     images = [read_image(path) for path in paths]
+    predictor = load(args.config, args.checkpoint, 'cpu', args.trust)
     done = export(
         predictor,
         args.out,

@@ -20,11 +20,11 @@ from banet.utils.outfolder import OutFolder
 
 def main(args):
     source = open_source(args.input)
+    out = args.out or Path('work_dirs', 'predict', Path(args.config).stem)
+    out = OutFolder(out, args.force, source.paths)
     predictor = load(
         args.config, args.checkpoint, args.device, args.trust, args.deploy
     )
-    out = args.out or Path('work_dirs', 'predict', Path(args.config).stem)
-    out = OutFolder(out, args.force)
     written = predict_to(predictor, source, out, args.score, args.batch)
     for name, reason in source.skipped:
         print(f'skipped {name}: {reason}', file=sys.stderr)

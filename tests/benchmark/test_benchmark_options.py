@@ -1,23 +1,11 @@
 """Bad options of benchmark.py and get_flops.py end in one line."""
 
-import runpy
 import shlex
-import sys
 
 import pytest
 import torch
 from inputs import supports
-from runs import DET, ROOT, tool
-
-
-def error_of(name, args, monkeypatch):
-    """What the tool ends with, in this process."""
-    monkeypatch.setattr(sys, 'argv', [name, *map(str, args)])
-    with pytest.raises(SystemExit) as stop:
-        runpy.run_path(str(ROOT / 'tools' / name), run_name='__main__')
-    assert isinstance(stop.value.code, str)  # not a status alone
-    return stop.value.code
-
+from runs import DET, error_of, tool
 
 QUOTED = shlex.quote(str(DET))  # a folder may have a space
 
@@ -45,7 +33,10 @@ QUOTED = shlex.quote(str(DET))  # a folder may have a space
             '--runtime openvino is for --mode infer',
         ),
         ('--plot cost.png', '--plot needs several --batch or --size'),
-        ('--out nowhere/times.json', 'the folder nowhere is missing'),
+        ('--out nowhere/times.json', 'the folder nowhere does not exist'),
+        ('--out {empty}', 'config.py exists; --force'),
+        ('--plot {empty} --batch 1 2', 'config.py exists; --force'),
+        ('--suite cpu --out {empty}', 'config.py exists; --force'),
         ('--config {empty}', 'config.py has no model.backbone: name a config'),
         (
             f'--config {QUOTED} --models bav2-straight',

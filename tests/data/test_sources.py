@@ -1,5 +1,6 @@
 """Images, folders, patterns and videos as sources."""
 
+import os
 import struct
 import zlib
 
@@ -35,6 +36,43 @@ def test_no_source_is_an_error(tmp_path, name, content, message):
         (tmp_path / name).write_bytes(content)
     with pytest.raises(SourceError, match=message):
         open_source(tmp_path / name)
+
+
+def test_what_a_folder_holds_besides_is_listed(tmp_path):
+    cv2.imwrite(str(tmp_path / 'a.png'), np.zeros((4, 4, 3), np.uint8))
+    (tmp_path / 'phone.HEIC').write_bytes(b'x')
+    (tmp_path / 'gone.jpg').symlink_to(tmp_path / 'nowhere.jpg')
+    (tmp_path / 'notes.txt').write_text('no picture')
+    for text in (tmp_path, tmp_path / '*'):
+        source = open_source(text)
+        assert [name for name, _, _ in source] == ['a']
+        assert sorted(source.skipped) == [
+            (str(tmp_path / 'gone.jpg'), 'missing image: '),
+            (
+                str(tmp_path / 'phone.HEIC'),
+                '.HEIC is not read: convert it to PNG',
+            ),
+        ]
+    for name in ('a.png', 'gone.jpg'):
+        (tmp_path / name).unlink()
+    with pytest.raises(SourceError, match='phone.HEIC: .HEIC is not read'):
+        open_source(tmp_path)
+
+
+def test_folder_that_cannot_be_read_is_listed(tmp_path, monkeypatch):
+    """No file mode keeps a superuser out, so that the call is made to."""
+    cv2.imwrite(str(tmp_path / 'a.png'), np.zeros((4, 4, 3), np.uint8))
+    (tmp_path / 'sub').mkdir()
+    scandir = os.scandir
+
+    def closed(path):
+        if str(path).endswith('sub'):
+            raise PermissionError(13, 'Permission denied', str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, 'scandir', closed)
+    skipped = open_source(tmp_path).skipped
+    assert skipped == [(str(tmp_path / 'sub'), 'Permission denied')]
 
 
 def test_image_that_opencv_refuses_is_skipped(tmp_path):

@@ -100,21 +100,7 @@ def export(
             or the results differ. Nothing is written then.
     """
     target = Path(target)
-    if target.suffix not in NEEDS:
-        raise ExportError(
-            f'{target} has no known format: its name must end in '
-            f'{" or ".join(NEEDS)}.'
-        )
-    if int8 and target.suffix != '.onnx':
-        raise ExportError(f'{target}: eight bits are for .onnx files.')
-    if int8 and len(images) < 2:
-        raise ExportError(
-            'eight bits need images like those to come, two or more: their '
-            'ranges are taken from half of them (--images).'
-        )
-    for path in files_of(target):
-        check_target(path, force)
-    need_packages(target.suffix)
+    check_export(target, len(images), force, int8)
     predictor.model.cpu()
     inputs = [_normalised(predictor, image) for image in images]
     module = Part(predictor.model, predictor.task, part).eval()
@@ -170,6 +156,37 @@ def export(
     classes = predictor.task == 'cls' and part == 'model'
     agreement = _agreement(found, expected) if classes else float('nan')
     return Exported(module.outputs, worst, agreement, *times)
+
+
+def check_export(
+    target: Path, images: int, force: bool = False, int8: bool = False
+) -> None:
+    """What :func:`export` can tell before there is a model.
+
+    Args:
+        images (int): How many there are to verify on.
+
+    Raises:
+        ExportError: The format is unknown, or cannot have eight bits, or
+            those are to be had from fewer than two images.
+        CheckpointError: The file must not or cannot be written.
+        MissingPackage: A package of the format's is missing.
+    """
+    if target.suffix not in NEEDS:
+        raise ExportError(
+            f'{target} has no known format: its name must end in '
+            f'{" or ".join(NEEDS)}.'
+        )
+    if int8 and target.suffix != '.onnx':
+        raise ExportError(f'{target}: eight bits are for .onnx files.')
+    if int8 and images < 2:
+        raise ExportError(
+            'eight bits need images like those to come, two or more: their '
+            'ranges are taken from half of them (--images).'
+        )
+    for path in files_of(target):
+        check_target(path, force)
+    need_packages(target.suffix)
 
 
 def _times(eager, run, x, rounds):

@@ -2,15 +2,14 @@
 
 import json
 import math
-import os
 import platform
 import re
+from io import BytesIO
 from pathlib import Path
 
 import torch
 
 from ..utils.files import put_whole
-from .networks import BenchmarkError
 
 # Okabe and Ito's colours, which colour-blind people can tell apart.
 STYLES = {
@@ -72,18 +71,6 @@ def _base(results):
     """What the others' times are divided by."""
     names = results['options']['models']
     return 'plain' if 'plain' in names else names[0]
-
-
-def check_writable(path: str) -> None:
-    """Raise BenchmarkError before the long work if it could not be kept."""
-    folder = os.path.dirname(path) or '.'
-    if not os.access(folder, os.W_OK):
-        raise BenchmarkError(
-            f'{path} cannot be written: the folder {folder} is missing or '
-            'not writable.'
-        )
-    if os.path.isdir(path):
-        raise BenchmarkError(f'{path} is a folder: name a file in it.')
 
 
 def write_json(results: dict | list, path: str) -> None:
@@ -155,7 +142,9 @@ def plot(results: dict, path: str) -> None:
             axis.grid(alpha=0.3)
     axes[0, 0].legend()
     figure.suptitle(f'{results["machine"]}', fontsize=9)
-    figure.savefig(path, dpi=110)
+    with BytesIO() as buffer:
+        figure.savefig(buffer, dpi=110)
+        put_whole(buffer.getvalue(), path)
     plt.close(figure)
 
 

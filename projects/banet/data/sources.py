@@ -14,7 +14,7 @@ import numpy as np
 
 from ..utils.errors import BanetError
 from ..utils.files import files_below
-from .images import check_file, IMAGES
+from .images import check_file, IMAGES, PICTURES
 from .report import ERROR
 
 VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm', '.m4v', '.mpg', '.mpeg')
@@ -30,15 +30,22 @@ class Images:
     Args:
         paths (list[Path]): The files.
         root (Path): Folder that their names are relative to.
+        skipped (Iterable[tuple]): File and reason of what lies beside them
+            and is not read.
 
     Attributes:
-        skipped (list[tuple]): File and reason of what could not be read, as
-            far as the iteration has come.
+        skipped (list[tuple]): These, and what could not be read, as far as
+            the iteration has come.
     """
 
-    def __init__(self, paths: list[Path], root: Path):
+    def __init__(
+        self,
+        paths: list[Path],
+        root: Path,
+        skipped: Iterable[tuple[str, str]] = (),
+    ):
         self.paths = paths
-        self.skipped: list[tuple[str, str]] = []
+        self.skipped = list(skipped)
         files = [path.relative_to(root) for path in paths]
         stems = Counter(file.with_suffix('') for file in files)
         # a.jpg and a.png are two.
@@ -83,6 +90,7 @@ class Video:
         path (Path): The file.
 
     Attributes:
+        paths (list[Path]): The file, in a list.
         fps (float): Frames per second.
         skipped (list[tuple]): File and reason of frames that could not be
             decoded, as far as the iteration has come.
@@ -92,7 +100,7 @@ class Video:
     """
 
     def __init__(self, path: Path):
-        self.path = path
+        self.path, self.paths = path, [path]
         self.skipped: list[tuple[str, str]] = []
         self._reader = mmcv.VideoReader(str(path))
         self.fps = self._reader.fps or 25.0
@@ -138,16 +146,26 @@ def open_source(text: Union[str, Path]) -> Union[Images, Video]:
         return Video(path)
     if path.is_file():  # whatever its name: reading it tells
         return Images([path], path.parent)
+    skipped: list[tuple[str, str]] = []
+
+    def note(error):  # of a folder below
+        skipped.append((str(error.filename), str(error.strerror)))
+
     root: Optional[Path]
-    found: Iterable[Path]
     if path.is_dir():
-        root, found = path, files_below(path)
+        root, found = path, list(files_below(path, note))
     else:
-        found = map(Path, glob.glob(str(text), recursive=True))
+        found = list(map(Path, glob.glob(str(text), recursive=True)))
         root = None
+    # A link that leads nowhere is one of them: reading it tells.
     paths = sorted(
-        p for p in found if p.suffix.lower() in IMAGES and p.is_file()
+        p for p in found if p.suffix.lower() in IMAGES and not p.is_dir()
     )
+    skipped += [
+        (str(p), f'{p.suffix} is not read: convert it to PNG')
+        for p in sorted(found)
+        if p.suffix.lower() in PICTURES
+    ]
     if not paths:
         problem = (
             'holds no image'
@@ -159,7 +177,8 @@ def open_source(text: Union[str, Path]) -> Union[Images, Video]:
         raise SourceError(
             f'{text} {problem} (looked in {os.getcwd()} for '
             f'{", ".join(IMAGES)}; videos: {", ".join(VIDEOS)}).'
+            + ''.join(f' {file}: {reason}.' for file, reason in skipped[:1])
         )
     if root is None:
         root = Path(os.path.commonpath([p.parent for p in paths]))
-    return Images(paths, root)
+    return Images(paths, root, skipped)

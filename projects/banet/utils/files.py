@@ -4,10 +4,10 @@ import os
 import platform
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
 from .errors import CheckpointError
 
@@ -26,6 +26,8 @@ def check_target(path: Union[str, Path], force: bool = False) -> None:
             problem = f'the folder {path.parent} does not exist.'
         elif path.exists() and not force:
             problem = f'{path} exists; --force (force=True) replaces it.'
+        elif not os.access(path.parent, os.W_OK):
+            problem = f'the folder {path.parent} is not writable.'
         else:
             return
     except OSError as error:  # a folder that may not be entered, a long name
@@ -54,13 +56,19 @@ def open_folder(path: Union[str, Path]) -> None:
         pass
 
 
-def files_below(folder: Union[str, Path]) -> Iterator[Path]:
+def files_below(
+    folder: Union[str, Path],
+    onerror: Optional[Callable[[OSError], None]] = None,
+) -> Iterator[Path]:
     """All files in a folder and its sub-folders, links followed, none twice.
 
-    Links that lead back to a folder above are left out.
+    Links that lead back to a folder above are left out, and so are folders
+    that cannot be read, after ``onerror`` was called.
     """
     seen = set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
+    for parent, folders, names in os.walk(
+        folder, onerror=onerror, followlinks=True
+    ):
         folders.sort()
         place = os.path.realpath(parent)
         if place in seen:

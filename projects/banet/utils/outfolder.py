@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Union
@@ -42,13 +43,20 @@ class OutFolder:
         path (str | Path): The folder.
         force (bool): Take one that holds files; those of the same names are
             replaced. Defaults to False.
+        inputs (Iterable[Path]): Files that are read, and never replaced.
 
     Raises:
         OutputError: It holds files or cannot be made.
     """
 
-    def __init__(self, path: Union[str, Path], force: bool = False):
+    def __init__(
+        self,
+        path: Union[str, Path],
+        force: bool = False,
+        inputs: Iterable[Path] = (),
+    ):
         self.path = Path(path)
+        self.inputs = set(map(os.path.realpath, inputs))
         try:
             if not force and self.path.is_dir() and any(self.path.iterdir()):
                 raise OutputError(
@@ -65,8 +73,17 @@ class OutFolder:
             )
 
     def file(self, name: str) -> Path:
-        """Path of a file in it, whose folder is made."""
+        """Path of a file in it, whose folder is made.
+
+        Raises:
+            OutputError: It is one of the inputs.
+        """
         path = self.path / name
+        if os.path.realpath(path) in self.inputs:
+            raise OutputError(
+                f'{path} is an input, and would be replaced: name another '
+                'folder with --out.'
+            )
         if not path.parent.is_dir():
             make_folder(path.parent)
         return path
