@@ -13,6 +13,16 @@ def test_test_file_without_annotations_is_a_note(data):
     assert not report.failed
 
 
+@pytest.mark.parametrize('split', ['train', 'val'])
+def test_image_that_is_too_small_to_be_learnt_is_named(split, data):
+    """Upstream leaves it out in training alone."""
+    key = f'{split}_dataloader.dataset.filter_cfg'
+    for least, kinds in ((40, set()), (41, {'small image', 'no images'})):
+        report = data.check(DET, **{key: dict(min_size=least)})
+        lost = found(report, 'error', 'lost')
+        assert lost == (kinds if split == 'train' else set())
+
+
 @pytest.mark.parametrize('key', ['images', 'categories'])
 def test_entry_without_a_key_is_named(key, data):
     content = coco()

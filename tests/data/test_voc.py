@@ -20,7 +20,7 @@ GOOD = OBJECT.format(5, 5, 25, 15, name='bolt')
 def check(tmp_path):
     """Check a VOC folder of one image, with these objects in its xml."""
 
-    def call(objects, classes=('bolt',), xml=None):
+    def call(objects, classes=('bolt',), xml=None, **kwargs):
         root = tmp_path / 'VOC2007'
         for name in ('JPEGImages', 'Annotations', 'ImageSets/Main'):
             (root / name).mkdir(parents=True, exist_ok=True)
@@ -39,6 +39,7 @@ def check(tmp_path):
             data_prefix=dict(sub_data_root='VOC2007/'),
             metainfo=dict(classes=classes),
             pipeline=[dict(type='LoadImageFromFile')],
+            **kwargs,
         )
         loader = dict(dataset=dataset)
         return check_data(
@@ -80,6 +81,28 @@ def test_what_is_wrong_with_an_object_is_named(objects, kind, check):
     assert kind in found(check(objects), 'error', 'lost')
 
 
+@pytest.mark.parametrize(
+    'objects,limits,lost,notes',
+    [
+        (GOOD, dict(min_size=40), set(), set()),
+        (GOOD, dict(min_size=41), {'small image'}, set()),
+        (GOOD, dict(bbox_min_size=10), set(), set()),
+        (
+            GOOD,
+            dict(bbox_min_size=11),
+            {'class without objects'},
+            {'small box'},
+        ),
+        (GOOD.replace('>0<', '>1<'), {}, {'class without objects'}, set()),
+    ],
+)
+def test_what_training_ignores_is_named(objects, limits, lost, notes, check):
+    big = OBJECT.format(0, 0, 60, 40, name='nut')
+    report = check(objects + big, ('bolt', 'nut'), filter_cfg=limits)
+    assert found(report, 'error', 'lost') - {'no images'} == lost
+    assert found(report, 'note') == notes
+
+
 def test_size_that_is_no_number_is_named(check):
     xml = '<annotation><size><width>wide</width><height>40</height></size>'
     kinds = found(check('', xml=f'{xml}{GOOD}</annotation>'), 'error')
@@ -95,7 +118,7 @@ def test_names_may_have_spaces(check, tmp_path):
     listed = str(root / 'ImageSets/Main/train.txt')
     (root / 'ImageSets/Main/train.txt').write_text('an image\n')
     folder = f'{root}/'
-    assert not check_voc(folder, listed, 'Annotations', ['bolt'], False)
+    assert not check_voc(folder, listed, 'Annotations', ['bolt'], False, {})
 
 
 def test_damaged_and_missing_files_are_named(check):

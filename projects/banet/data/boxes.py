@@ -1,8 +1,26 @@
-"""Where a box lies in its image."""
+"""Sizes of images, and where a box lies in one."""
 
 from .report import LOST, NOTE, Problem
 
 ROUNDING = 1  # pixels beyond the border that are usual
+
+
+def check_size(size: tuple, least: float, where: str) -> list[Problem]:
+    """The problem of an image that mmdet's data sets leave out, if any.
+
+    Args:
+        size (tuple): Its width and height.
+        least (float): What ``filter_cfg`` has as ``min_size``.
+        where (str): The image.
+    """
+    if not min(size) < least:  # NaN: unknown
+        return []
+    width, height = size
+    text = (
+        f'{width:g} x {height:g}: left out of training by '
+        f'filter_cfg=dict(min_size={least})'
+    )
+    return [Problem(LOST, 'small image', where, text)]
 
 
 def is_inside(box: tuple, size: tuple) -> bool:

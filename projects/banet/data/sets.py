@@ -11,6 +11,7 @@ from mmengine.registry import DATASETS
 from ..utils.errors import BanetError
 from ..utils.registered import class_of
 from ..utils.text import shorten
+from .boxes import check_size
 from .coco import check_coco, read_coco
 from .report import ERROR, NOTE, Problem
 from .voc import check_voc
@@ -202,6 +203,8 @@ def check_annotations(
         tuple: The problems, and the images that the file names.
     """
     classes = classes_in(leaf, dataset)
+    # In test mode upstream leaves nothing out.
+    limits = {} if leaf.get('test_mode') else leaf.get('filter_cfg') or {}
     if {'XMLDataset', 'VOCDataset'} & set(kind_of(leaf, dataset)):
         root = os.path.join(
             leaf.get('data_root') or '',
@@ -209,7 +212,8 @@ def check_annotations(
         )
         folder = leaf.get('ann_subdir', 'Annotations')
         file = ann_file_of(leaf, dataset)
-        return check_voc(root, file, folder, classes or (), evaluates), []
+        found = check_voc(root, file, folder, classes or (), evaluates, limits)
+        return found, []
     if not leaf.get('ann_file') or not is_coco(leaf, dataset):
         return [], []
     path = ann_file_of(leaf, dataset)
@@ -223,6 +227,10 @@ def check_annotations(
         found.append(Problem(NOTE, 'no annotations at all', path, text))
     else:
         found += check_coco(content, path, classes, masks, evaluates)
+    for image in content['images']:
+        size = image['width'], image['height']
+        least = limits.get('min_size', 0)
+        found += check_size(size, least, image['file_name'])
     folder = os.path.join(
         leaf.get('data_root') or '',
         (leaf.get('data_prefix') or {}).get('img', ''),

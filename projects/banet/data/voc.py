@@ -3,12 +3,13 @@
 import math
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 from ..utils.text import shorten
-from .boxes import check_place
+from .boxes import check_place, check_size
 from .report import ERROR, LOST, NOTE, Problem
 
 
@@ -18,6 +19,7 @@ def check_voc(
     sub_folder: str,
     classes: Sequence[str],
     evaluates: bool,
+    limits: Mapping[str, Any],
 ) -> list[Problem]:
     """Look at every object of the images that a list names.
 
@@ -27,6 +29,7 @@ def check_voc(
         sub_folder (str): Folder of the xml files in ``root``.
         classes (Sequence[str]): Those of the config.
         evaluates (bool): Whether results are measured on it.
+        limits (Mapping): The data set's ``filter_cfg``, where it filters.
     """
     try:
         text = Path(ann_file).read_text(encoding='utf-8-sig')
@@ -35,10 +38,11 @@ def check_voc(
         return [Problem(ERROR, kind, ann_file, str(error))]
     found: list[Problem] = []
     objects: Counter[str] = Counter()
+    ignored: Counter[str] = Counter()
     # A name per line, as mmdet reads them.
     for name in filter(None, map(str.strip, text.splitlines())):
         path = os.path.join(root, sub_folder, f'{name}.xml')
-        found += _check_file(path, classes, objects)
+        found += _check_file(path, classes, objects, ignored, limits)
     unknown = {k: n for k, n in objects.items() if k not in classes}
     if unknown:
         text = (
@@ -50,7 +54,11 @@ def check_voc(
     severity = NOTE if evaluates else LOST
     found += [
         Problem(
-            severity, 'class without objects', ann_file, f'{c!r} has no object'
+            severity,
+            'class without objects',
+            ann_file,
+            f'{c!r} has no object'
+            + (f', but {ignored[c]} that are ignored' if ignored[c] else ''),
         )
         for c in classes
         if not objects[c]
@@ -58,7 +66,7 @@ def check_voc(
     return found
 
 
-def _check_file(path, classes, objects):
+def _check_file(path, classes, objects, ignored, limits):
     if not os.path.isfile(path):
         return [Problem(ERROR, 'missing annotation file', path)]
     try:
@@ -68,7 +76,8 @@ def _check_file(path, classes, objects):
         return [Problem(ERROR, 'damaged annotation file', path, text)]
     size = {s: tree.findtext(f'size/{s}') for s in ('width', 'height')}
     width, height = map(_number, size.values())
-    found = [
+    found = check_size((width, height), limits.get('min_size', 0), path)
+    found += [
         Problem(
             ERROR,
             'size that is no number',
@@ -90,13 +99,24 @@ def _check_file(path, classes, objects):
             for side in ('xmin', 'ymin', 'xmax', 'ymax')
         ]
         problem = _check_box(box, width, height, where)
-        difficult = thing.findtext('difficult')
-        if difficult is not None and not difficult.strip().isdigit():
+        difficult = thing.findtext('difficult', '0').strip()
+        if not difficult.isdigit():
             text = f'difficult={difficult!r}: mmdet reads a number, 0 or 1'
             kind = 'difficult that is no number'
             problem.append(Problem(ERROR, kind, where, text))
+        x1, y1, x2, y2 = box
+        least = limits.get('bbox_min_size') or 0
+        small = min(x2 - x1, y2 - y1) < least
+        if small and not problem:
+            text = (
+                f'bndbox={box}: ignored in training by '
+                f'filter_cfg=dict(bbox_min_size={least})'
+            )
+            problem.append(Problem(NOTE, 'small box', where, text))
         found += problem
-        if name not in classes or not any(
+        if name in classes and (small or difficult not in ('', '0')):
+            ignored[name] += 1
+        elif name not in classes or not any(
             p.severity in (ERROR, LOST) for p in problem
         ):
             objects[name] += 1
