@@ -42,6 +42,14 @@ def test_prefixes_come_off_in_any_order(whole, prefix):
     assert sorted(taken) == sorted(f'{p}.' for p in prefix[:-1].split('.'))
 
 
+@pytest.mark.parametrize('prefix', ['', 'module.', 'module.model.'])
+def test_prefix_that_is_the_models_own_stays(prefix):
+    """As in mmpretrain's TimmClassifier, whose network is its ``model``."""
+    own = {'model.conv1.weight': 1, 'model.fc.weight': 2}
+    found = {prefix + name: value for name, value in own.items()}
+    assert without_prefixes(found, own.keys())[0] == own
+
+
 def test_name_of_a_part_is_no_prefix():
     """Only what stands before most names is taken off, or within any."""
     found = {'model.a': 1, 'fc.b': 2, 'layer1._orig_mod.c': 3}

@@ -55,7 +55,17 @@ def test_images_and_labels_may_share_a_folder(label_end, tmp_path):
 @pytest.mark.parametrize(
     'images,labels,message',
     [
-        (['a.jpg', 'b.jpg'], ['a.png'], '1 of 2 images have no label of the'),
+        (
+            ['a.jpg', 'b.jpg'],
+            ['a.png'],
+            '1 of 2 images have no label NAME.png in ',
+        ),
+        (['a.jpg', 'b.jpg'], ['x.png'], '2 of 2 images have no label of the'),
+        (
+            ['a.jpg', 'b.jpg', 'c.jpg'],
+            ['a_mask.png', 'b_mask.png'],
+            '1 of 3 images have no label NAME_mask.png in ',
+        ),
         (['a.jpg', 'b.png'], ['a.png', 'b.png'], 'mixes 1 .jpg, 1 .png'),
         (
             ['a.jpg', 'b.jpg'],
@@ -75,6 +85,15 @@ def test_what_does_not_fit_together_is_named(
     ends, (problem,) = find_ends(tmp_path / 'i', tmp_path / 'l')
     assert ends is None
     assert message in problem.text
+
+
+@pytest.mark.parametrize('end', ['_mask.png', 'mask.png'])
+def test_label_of_the_suffix_that_is_named_is_missing(end, tmp_path):
+    make(tmp_path / 'i', ['a.jpg', 'b.jpg'])
+    make(tmp_path / 'l', [f'a{end}', 'b_colour.png'])
+    ends, (problem,) = find_ends(tmp_path / 'i', tmp_path / 'l', end)
+    assert ends is None
+    assert problem.text.endswith(f'NAME{end} in {tmp_path / "l"}: b')
 
 
 @pytest.mark.parametrize('end', ['_mask.png', 'mask.png'])

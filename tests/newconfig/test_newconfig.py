@@ -230,6 +230,31 @@ def test_option_of_validation_data_that_is_not_given_is_named(tmp_path):
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    'val_images,message',
+    [
+        ('nowhere', '--val-images nowhere '),
+        (NUCLEI / 'images/train', 'images of .* are not in --val-images '),
+        (None, 'images of .* are not in --images '),
+    ],
+)
+def test_folder_of_validation_images_is_named_by_its_option(
+    val_images, message, tmp_path
+):
+    with pytest.raises(NewConfigError, match=message):
+        make(tmp_path / 'my.py', **{**DET, 'val_images': val_images})
+
+
+def test_image_that_is_very_large_is_no_damage(tmp_path, monkeypatch):
+    """Pillow refuses to open it, OpenCV does not; labels are Pillow's."""
+    Image.new('RGB', (8, 8)).save(tmp_path / 'a.jpg')
+    Image.fromarray(np.eye(2, dtype=np.uint8)).save(tmp_path / 'a.png')
+    (tmp_path / 'classes.txt').write_text('sky\nroad\n')
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 4)
+    seg = dict(task='seg', model='upernet', depth='r50', data=tmp_path)
+    assert make(tmp_path / 'my.py', **seg).model.decode_head.num_classes == 2
+
+
 def test_config_that_is_inherited_is_not_replaced():
     """Not even with --force."""
     (out,) = ROOT.glob('configs/detection/mask-rcnn_ba-r50_fpn_1x_coco.py')

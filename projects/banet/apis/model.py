@@ -80,12 +80,12 @@ def load_model(
     """
     checkpoint = read(path, trust)
     try:
-        weights, _ = without_prefixes(unwrap(checkpoint)[0])
+        weights, *_ = unwrap(checkpoint)
     except CheckpointError as error:
         raise CheckpointError(f'{path}: {error}') from error
     model = build_model(config)
     own = model.state_dict()
-    weights = within(weights, own)
+    weights = within(without_prefixes(weights, own)[0], own)
     try:
         backbone = getattr(model, 'backbone', None)
         if isinstance(backbone, LoadingMixin):

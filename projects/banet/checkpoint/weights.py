@@ -122,13 +122,18 @@ def within(found: dict[str, Tensor], names: Collection[str]) -> dict:
 
 
 def without_prefixes(
-    found: dict[str, Tensor],
+    found: dict[str, Tensor], names: Collection[str] = ()
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     """Weights under the model's own names, whatever wrapped the model.
 
     Parallel and compiled models, trainers' attributes: each leaves its mark
     in front of the names, or within them; in any order, more than once. A
     few names without it, such as a loss's or an average's, keep theirs.
+
+    Args:
+        found (dict): Tensors by name.
+        names (Collection[str]): Of the model's tensors, where it is known: a
+            prefix that they have themselves stays.
 
     Returns:
         tuple: The weights, and the prefixes that were taken off.
@@ -142,13 +147,18 @@ def without_prefixes(
         (
             p
             for p in PREFIXES
-            if 2 * sum(n.startswith(p) for n in found) > len(found)
+            if _are_most((n.startswith(p) for n in found), found)
+            and not _are_most((n in names for n in found), found)
         ),
         None,
     ):
         found = {n.removeprefix(prefix): v for n, v in found.items()}
         taken.append(prefix)
     return found, tuple(taken)
+
+
+def _are_most(chosen, found):
+    return 2 * sum(chosen) > len(found)
 
 
 def for_mmengine(raw: Any, names: KeysView[str]) -> Any:
@@ -162,7 +172,7 @@ def for_mmengine(raw: Any, names: KeysView[str]) -> Any:
         return raw
     theirs = raw.get('state_dict', raw)
     try:
-        found = within(without_prefixes(unwrap(raw)[0])[0], names)
+        found = within(without_prefixes(unwrap(raw)[0], names)[0], names)
     except CheckpointError:
         return raw
     seen = {re.sub(r'^module\.', '', str(name)) for name in theirs}

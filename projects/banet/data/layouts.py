@@ -78,7 +78,7 @@ def find_ends(
                 kind = 'labels among images'
                 return None, [Problem(ERROR, kind, str(labels), text)]
             return ends, []
-    return None, [_missing(names, theirs, images, labels)]
+    return None, [_missing(names, theirs, images, labels, label_end)]
 
 
 def _below(folder):
@@ -127,12 +127,15 @@ def _label_ends(stems, labels) -> Counter:
     )
 
 
-def _missing(names, theirs, images, labels):
+def _missing(names, theirs, images, labels, label_end):
+    """Which images have no label: that of the most frequent end, or any."""
     own = {name.removesuffix(Path(name).suffix) for name in names}
-    found = {name.removesuffix(Path(name).suffix) for name in theirs}
-    lost = sorted(own - found)
+    ends = _label_ends(own, theirs).most_common(1)
+    end = label_end or (ends[0][0] if ends else '')
+    lost = sorted(own - {name.removesuffix(end) for name in theirs})
     text = (
-        f'{len(lost)} of {len(names)} images have no label of the same name '
-        f'in {labels}: {shorten(lost)}'
+        f'{len(lost)} of {len(names)} images have no label '
+        f'{f"NAME{end}" if end else "of the same name"} in {labels}: '
+        f'{shorten(lost)}'
     )
     return Problem(ERROR, 'missing labels', str(images), text)

@@ -42,21 +42,26 @@ class Annotations:
 
 
 def read_annotations(
-    path, images, option: str, masks: bool, evaluates: bool
+    path,
+    images,
+    options: tuple[str, str],
+    masks: bool,
+    evaluates: bool,
 ) -> Annotations:
     """Read and check annotations.
 
     Args:
         path (str | Path): Annotations in COCO's form.
         images (str | Path): Folder with their images.
-        option (str): The command line's name for ``path``.
+        options (tuple[str]): The command line's names for both.
         masks (bool): Whether the model learns from masks, too.
         evaluates (bool): Whether results are measured on it.
 
     Raises:
         NewConfigError: What is wrong with the files, with the remedy.
     """
-    folder = check_folder(images, '--images')
+    option, images_option = options
+    folder = check_folder(images, images_option)
     coco, problems = read_coco(str(path), test=False)
     refuse(problems, option)
     assert coco is not None  # or a problem has been refused
@@ -83,7 +88,7 @@ def read_annotations(
     if absent:
         raise NewConfigError(
             f'{len(absent)} of {len(coco["images"])} images of {path} are '
-            f'not in --images {folder}: {shorten(absent)}.'
+            f'not in {images_option} {folder}: {shorten(absent)}.'
         )
     owners = {hashable(a, 'category_id') for a in coco['annotations']}
     return Annotations(
@@ -124,11 +129,13 @@ def data_of(args, base) -> tuple[list[str], dict]:
     masks = 'mask_head' in base.model.get('roi_head', {})
     check_val_option(args, 'val_images')
     val, val_images = args.val_data, args.val_images
-    train = read_annotations(args.data, args.images, '--data', masks, not val)
+    options = '--data', '--images'
+    train = read_annotations(args.data, args.images, options, masks, not val)
     last = train
     if val:
+        options = '--val-data', '--val-images' if val_images else '--images'
         val_images = val_images or args.images
-        last = read_annotations(val, val_images, '--val-data', masks, True)
+        last = read_annotations(val, val_images, options, masks, True)
         check_same(train.classes, last.classes, 'the categories')
     else:
         val, val_images = args.data, args.images
