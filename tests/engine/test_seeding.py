@@ -24,21 +24,23 @@ class Model(BaseModel):
 
 @pytest.fixture
 def numbers(tmp_path):
-    """What a training draws in each of its epochs."""
+    """What a training draws in each of its epochs, of one iteration."""
 
-    def train(name, drawn=1, seed=3, epochs=3, resume=False):
+    def train(name, drawn=1, seed=3, epochs=3, resume=False, by_epoch=True):
         seen = {}
 
         class Look(Hook):
             priority = 'LOWEST'
 
             def before_train_iter(self, runner, batch_idx, data_batch=None):
-                seen[runner.epoch] = (
+                seen[runner.iter] = (
                     random.random(),
                     np.random.rand(),
                     torch.rand(()).item(),
                 )
 
+        length = {'max_epochs' if by_epoch else 'max_iters': epochs}
+        saving = dict(type='CheckpointHook', interval=1, by_epoch=by_epoch)
         Runner(
             Model(drawn),
             str(tmp_path / name),
@@ -47,8 +49,9 @@ def numbers(tmp_path):
                 dataset=[dict(inputs=torch.zeros(1))] * 2,
                 sampler=dict(type='DefaultSampler', shuffle=True),
             ),
-            train_cfg=dict(by_epoch=True, max_epochs=epochs),
+            train_cfg=dict(by_epoch=by_epoch, **length),
             optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.0)),
+            default_hooks=dict(checkpoint=saving),
             custom_hooks=[dict(type='EpochSeedHook'), Look()],
             randomness=dict(seed=seed),
             resume=resume,
@@ -72,6 +75,15 @@ def test_a_resumed_training_draws_what_it_would_have_drawn(numbers):
     whole = numbers('whole', epochs=3)
     begun = numbers('cut', epochs=1)
     assert {**begun, **numbers('cut', epochs=3, resume=True)} == whole
+
+
+def test_resumed_training_in_iterations_draws_nothing_again(numbers):
+    begun = numbers('cut', epochs=1, by_epoch=False)
+    rest = numbers('cut', epochs=3, by_epoch=False, resume=True)
+    drawn = [*begun.values(), *rest.values()]
+    assert [*begun, *rest] == [0, 1, 2]
+    for values in zip(*drawn):  # of each generator
+        assert len(set(values)) == 3
 
 
 def test_it_is_registered_for_configs():

@@ -19,13 +19,16 @@ class EpochSeedHook(Hook):
     Networks draw different amounts of random numbers while they are built.
     With ``custom_hooks=[dict(type='EpochSeedHook')]`` runs of one seed draw
     the same crops and mixtures all the same, whatever network they train,
-    and a resumed run draws what it would have drawn uninterrupted. Loaders
-    with workers are seeded by mmengine, which this leaves alone.
+    and a resumed run draws what it would have drawn uninterrupted. A run in
+    iterations has one epoch only: resumed, it draws other numbers than
+    before, and than it would have drawn. Loaders with workers are seeded by
+    mmengine, which this leaves alone.
     """
 
     def before_train_epoch(self, runner):
         """Seed Python, NumPy and PyTorch."""
-        mixed = np.random.SeedSequence((runner.seed, runner.epoch, get_rank()))
+        place = runner.epoch or runner.iter  # where it is resumed
+        mixed = np.random.SeedSequence((runner.seed, place, get_rank()))
         set_random_seed(int(mixed.generate_state(1)[0]))
 
 
