@@ -203,6 +203,24 @@ def test_misspelt_metric_stops_the_comparison_and_loses_nothing(plan):
     assert (first / 'last_checkpoint').stat().st_mtime_ns == before
 
 
+def test_console_that_is_gone_leaves_no_training_behind(plan):
+    """As of ``compare.py PLAN 2>&1 | head -1``: a pipe without a reader."""
+    recipe = plan.parent / 'recipe.py'
+    recipe.write_text(RECIPE.replace('max_epochs=6', 'max_epochs=2'))
+    process = subprocess.Popen(
+        [sys.executable, ROOT / 'tools/compare.py', *arguments(plan)],
+        stderr=subprocess.PIPE,
+    )
+    assert process.stderr.readline()  # how many runs there are
+    process.stderr.close()
+    assert process.wait() != 0
+    second = plan.parent / 'runs/mine/se-0'
+    with hold(second, wait=False):  # none trains there
+        pass
+    assert not (second / MINUTES).exists()
+    assert [r['network'] for r in rows_of(plan)] == ['plain']
+
+
 def test_table_without_rows_is_no_error(plan):
     result = compare(plan, '--show')
     assert result.returncode == 0
