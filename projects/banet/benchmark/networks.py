@@ -1,6 +1,5 @@
 """The networks that are compared, as backbones or inside a config's model."""
 
-import inspect
 from argparse import Namespace
 from functools import partial
 
@@ -15,7 +14,7 @@ from ..apis.config import load_config
 from ..apis.model import build_model
 from ..backbones import BAResNet, BAResNeXt, BridgedBackbone
 from ..utils.errors import BanetError
-from ..utils.registered import class_of
+from ..utils.registered import class_of, default_of
 
 ECA = dict(type='EfficientChannelAttention')
 V1 = dict(type='BridgeAttentionV1')
@@ -113,16 +112,6 @@ def _backbone(name, args):
         ) from error
 
 
-def _default_attention(kind):
-    """What a backbone of this class has where a config says nothing."""
-    return next(
-        parameters['attention'].default
-        for cls in kind.__mro__
-        if 'attention'
-        in (parameters := inspect.signature(cls.__init__).parameters)
-    )
-
-
 def _from_config(name, args):
     """The config's model with another backbone, without loading weights."""
     config = load_config(args.config)
@@ -151,7 +140,7 @@ def _from_config(name, args):
         for argument in OURS_ALONE:
             backbone.pop(argument, None)
     else:
-        own = backbone.get('attention') or _default_attention(kind)
+        own = backbone.get('attention') or default_of(kind, 'attention')
         chosen = dict(plain=None, eca=ECA, bav1=V1).get(name, V2)
         # The ratio and the rest of the config's are bridge attention's.
         backbone.attention = (
