@@ -49,6 +49,15 @@ def test_json_of_a_detector_is_cocos(predictors, tmp_path):
     assert len(results.anns) == len(annotations)
 
 
+def test_pictures_have_the_colours_of_the_image(predictors):
+    blue = np.zeros((64, 64, 3), np.uint8)
+    blue[..., 0] = 255  # BGR, as OpenCV has it
+    (sample,) = predictors['cls'].samples([blue], 1)
+    picture = predictors['cls'].draw(blue, sample, 0.3)
+    means = picture.mean((0, 1))
+    assert means[0] > 2 * means[2]
+
+
 def test_label_png_holds_the_labels(predictors, tmp_path):
     source = open_source(IMAGES[0])
     path = predict_to(predictors['seg'], source, OutFolder(tmp_path))

@@ -6,6 +6,7 @@ import PIL.Image
 import pytest
 import torch
 from mmengine.registry import init_default_scope
+from pycocotools import mask as rle
 from runs import IMAGES, TASKS
 
 from banet.apis.config import ConfigError, load_config
@@ -32,6 +33,8 @@ def test_classifier_predicts_what_upstream_does(predictors, checkpoints):
         order = np.argsort(-scores)[:5]
         assert [entry['label'] for entry in result['top']] == order.tolist()
         assert [e['score'] for e in result['top']] == scores[order].tolist()
+        names = [predictors['cls'].classes[i] for i in order]
+        assert [entry['class'] for entry in result['top']] == names
 
 
 def test_detector_predicts_what_upstream_does(predictors, checkpoints):
@@ -48,6 +51,9 @@ def test_detector_predicts_what_upstream_does(predictors, checkpoints):
     assert len(found['boxes']) == len(found['masks']) > 0
     assert found['scores'].tolist() == expected['scores']
     assert found['boxes'].tolist() == expected['bboxes']
+    assert found['labels'].tolist() == expected['labels']
+    for mask, theirs in zip(found['masks'], expected['masks'], strict=True):
+        assert np.array_equal(mask, rle.decode(theirs))
 
 
 def test_segmentor_predicts_what_upstream_does(predictors, checkpoints):
@@ -63,7 +69,7 @@ def test_segmentor_predicts_what_upstream_does(predictors, checkpoints):
 @pytest.mark.slow
 @pytest.mark.parametrize('task', TASKS)
 def test_batches_of_mixed_sizes_change_nothing(predictors, task):
-    """Rounding of larger batches aside; mmdet pads, so only sizes are told."""
+    """Rounding of larger batches aside; mmdet pads those of mixed sizes."""
     small = cv2.imread(IMAGES[0])[:128, :192]
     images = [IMAGES[0], small, small, IMAGES[1]]
     together = predictors[task].predict(images, batch_size=3, score=0)
@@ -78,10 +84,12 @@ def test_batches_of_mixed_sizes_change_nothing(predictors, task):
         else:
             assert a['masks'].shape[1:] == b['masks'].shape[1:]
     if task == 'det':
-        # Two alike are padded alike; of an untrained network's boxes, which
+        # Two alike are not padded. Of an untrained network's boxes, which
         # nearly tie, rounding changes the order, not the best scores.
-        best = [together[i]['scores'][:5] for i in (1, 2)]
-        assert best[0] == pytest.approx(best[1], rel=1e-3)
+        pair = predictors[task].predict([small, small], batch_size=2, score=0)
+        best = [found['scores'][:5] for found in (alone[1], *pair)]
+        assert best[1] == pytest.approx(best[0], rel=1e-3)
+        assert best[2] == pytest.approx(best[0], rel=1e-3)
 
 
 def test_array_and_file_give_the_same(predictors):

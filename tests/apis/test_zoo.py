@@ -117,6 +117,8 @@ def test_bare_backbones_of_all_families_give_maps(backbone, arch, strides):
 
 def test_backbones_that_are_not_there_are_named():
     assert len(banet.features(out_indices=(3,)).layer3) == 6  # depth 50
+    with pytest.raises(ValueError, match='has no depth 0'):
+        banet.features(0)
     with pytest.raises(BanetError, match='BAConvNeXt has no depth'):
         banet.features(50, backbone='BAConvNeXt')
     with pytest.raises(BanetError, match='BAConvNeXt'):

@@ -9,7 +9,7 @@ from mmpretrain.models.backbones import ResNet, ResNetV1c, ResNetV1d, ResNeXt
 from mmseg.models.backbones import ResNet as SegResNet
 from mmseg.models.backbones import ResNetV1c as SegResNetV1c
 from mmseg.models.backbones import ResNetV1d as SegResNetV1d
-from resnets import small
+from resnets import bridged, small
 
 from banet import (
     BARegNet,
@@ -42,9 +42,13 @@ def reference_block(block, x):
     return (shortcut + gate * out).clamp(min=0)
 
 
-@pytest.mark.parametrize('depth', [18, 50])
-def test_block_equals_the_formula(depth):
-    model = small(depth).double().eval()
+@pytest.mark.parametrize(
+    'model',
+    [small(18), small(50), bridged(50, BAResNeXt, groups=4)],
+    ids=['basic', 'bottleneck', 'resnext'],
+)
+def test_block_equals_the_formula(model):
+    model.double().eval()
     for block in list(model.layer2)[:2]:  # with and without downsample
         x = torch.randn(2, block.conv1.in_channels, 9, 7).double()
         torch.testing.assert_close(

@@ -19,6 +19,7 @@ QUOTED = shlex.quote(str(DET))  # a folder may have a space
         ('--size 31', '--size 31 is smaller than the stride of the network'),
         ('--size 64by64', '--size 64by64: write 224 or 800x1344'),
         ('--depth 19', "plain: 'invalid depth 19 for resnet'. Leave it out"),
+        ('--depth 0', "plain: 'invalid depth 0 for resnet'. Leave it out"),
         ('--threads 0', '--threads 0 must be 1 or more'),
         (f'--config {QUOTED} --depth 18', '--depth and --norm-eval are for b'),
         (f'--config {QUOTED} --models se', 'se in '),

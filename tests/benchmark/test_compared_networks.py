@@ -7,9 +7,11 @@ import torch
 from inputs import supports
 from mmpretrain.models.backbones import SEResNet
 from runs import DET, ROOT
+from torch import nn
 
-from banet.benchmark import NETWORKS
+from banet.benchmark import BenchmarkError, NETWORKS
 from banet.benchmark.networks import build
+from banet.benchmark.timing import _agree, saved_activations
 from banet.benchmark.work import draw, step
 
 
@@ -111,6 +113,52 @@ def test_float16_trains_with_scaled_gradients():
         not torch.equal(a, b) for a, b in zip(before, model.parameters())
     )
     assert all(p.isfinite().all() for p in model.parameters())
+
+
+def test_layout_precision_and_norms_are_as_the_options_say():
+    options = dict(config=None, depth=18, dtype='bf16', channels_last=True)
+    args = Namespace(**{**vars(whole(None)), **options}, norm_eval=True)
+    model, x = build('bav2', args), draw(args, 2, (64, 64))
+    layout = dict(memory_format=torch.channels_last)
+    assert x.is_contiguous(**layout)
+    assert model.layer1[0].conv1.weight.is_contiguous(**layout)
+    seen = []
+    model.conv1.register_forward_hook(lambda *a: seen.append(a[2].dtype))
+    step(model, args, x)(x)
+    assert seen == [torch.bfloat16]
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert norms and not any(norm.training for norm in norms)
+
+
+def test_forms_that_differ_are_not_timed():
+    args = Namespace(**{**vars(whole(None)), 'config': None})
+    models = {n: NETWORKS[n](depth=18) for n in ('bav2', 'bav2-deploy')}
+    with pytest.raises(BenchmarkError, match='this is a bug, nothing was ti'):
+        _agree(models, args, torch.rand(2, 3, 64, 64))
+
+
+@pytest.mark.parametrize('dtype,copies', [('fp32', 0), ('bf16', 1)])
+def test_saved_memory_is_what_the_backward_pass_needs(dtype, copies):
+    """A sigmoid's output; autocast's copies of the images and weights."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 8, 1, bias=False)
+
+        def forward(self, x):
+            return (self.conv(x).sigmoid(),)
+
+    changes = dict(config=None, dtype=dtype)
+    args = Namespace(**{**vars(whole(None)), **changes})
+    width = 2 if copies else 4  # bytes of a number
+    kept = width * (2 * 8 * 16**2 + copies * (2 * 3 * 16**2 + 8 * 3))
+    # The loss is the mean square of what float() gives, a copy, too.
+    kept += copies * 4 * 2 * 8 * 16**2
+    found = saved_activations(Net(), args, 2, (16, 16))
+    assert found == kept / 2**20
+    args.mode = 'infer'
+    assert saved_activations(Net(), args, 2, (16, 16)) == 0
 
 
 def test_straight_form_is_the_same_network():

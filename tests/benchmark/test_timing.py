@@ -58,11 +58,16 @@ def test_networks_are_timed_and_written(tmp_path, benchmark):
 
 
 @pytest.mark.slow
-def test_training_and_layouts_are_timed(benchmark):
+def test_training_and_layouts_are_timed(tmp_path, benchmark):
     options = ['--mode', 'train', '--channels-last', '--norm-eval']
     models = ['--dtype', 'bf16', '--models', 'bav2', '--depth', '18']
-    printed = benchmark(*SMALL, *options, *models)
+    out = tmp_path / 'times.json'
+    printed = benchmark(*SMALL, *options, *models, '--out', out)
     assert '2 threads' in printed and '| bav2 | ' in printed
+    (row,) = json.loads(out.read_text())['results'][0]['rows']
+    # What is kept is there at the peak, or nearly all of it.
+    assert row['peak_mib'] > 0.9 * row['saved_mib'] > 0
+    assert row['images_per_s'] == pytest.approx(2e3 / row['ms'])
 
 
 @pytest.mark.slow

@@ -194,6 +194,8 @@ def test_se_behind_a_pointwise_conv_never_pools_the_widest_map(monkeypatch):
         (dict(SE, ratio=0), 'ratio 0 is no whole number'),
         (dict(ECA, kernel_size=4), 'kernel_size=4 must be an odd number'),
         (dict(ECA, kernel_size=-1), 'kernel_size=-1 must be an odd number'),
+        (dict(ECA, kernel_size=2.5), 'kernel_size=2.5 must be an odd number'),
+        (dict(ECA, kernel_size='3'), "kernel_size='3' must be an odd number"),
     ],
 )
 def test_bad_arguments_are_named(attention, message):

@@ -11,7 +11,10 @@ import torch
 from contract import Case, close, NETWORKS, same_gradients, TWO
 from inputs import needs_new_torch
 from resnets import images, small
-from torch._dynamo.testing import CompileCounter
+from torch._dynamo.testing import (
+    CompileCounter,
+    CompileCounterWithBackend,
+)
 
 from banet import BAResNet
 
@@ -59,12 +62,14 @@ def step(model, x, autocast=False):
     ids=str,
 )
 def test_a_training_step_is_that_of_the_eager_network(arguments):
-    eager, compiled = pair(**arguments)
+    counter = CompileCounterWithBackend('aot_eager')
+    eager, compiled = pair(dict(backend=counter), **arguments)
     x = images(torch.float64)
     expected, found = (step(model, x) for model in (eager, compiled))
     close(found[0], expected[0], 1e-10)
     same_gradients(found[1], expected[1], 1e-8)
     close(found[2].values(), expected[2].values(), 1e-10)
+    assert counter.frame_count > 0
 
 
 def test_autocast_stays_as_near_as_the_eager_network():

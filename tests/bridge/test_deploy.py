@@ -34,11 +34,11 @@ WITHOUT_BIAS = pytest.mark.skipif(
 @pytest.mark.parametrize(
     'dtype,tolerance', [(torch.float32, 1e-5), (torch.float64, 1e-12)]
 )
-@pytest.mark.parametrize('way', WAYS)
+# In eval mode the other two are 'basic' and 'bottleneck'.
+@pytest.mark.parametrize('way', sorted({*WAYS} - {'frozen', 'norm_eval'}))
 def test_deploy_form_equals_the_original(way, dtype, tolerance):
     depth, _, cls, attention, kwargs = WAYS[way]
-    kwargs = {**kwargs, 'norm_eval': False, 'frozen_stages': -1}
-    kwargs['out_indices'] = (0, 1, 2, 3)
+    kwargs = {**kwargs, 'out_indices': (0, 1, 2, 3)}
     model = calibrated(bridged(depth, cls, attention, **kwargs), dtype)
     with torch.no_grad():
         expected = [out.clone() for out in model(images(dtype))]

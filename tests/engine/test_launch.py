@@ -190,6 +190,7 @@ def test_config_is_found_among_the_options(argv, tmp_path, monkeypatch):
     [
         dict(data_root='s3://bucket/coco/'),
         dict(data_root='data/coco/', backend_args=dict(backend='petrel')),
+        dict(ann_file='s3://bucket/list.txt', indices=3),
     ],
 )
 def test_data_in_a_store_is_not_looked_for(store):

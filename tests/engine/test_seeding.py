@@ -7,7 +7,6 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import BaseModel
-from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
 
@@ -84,7 +83,3 @@ def test_resumed_training_in_iterations_draws_nothing_again(numbers):
     assert [*begun, *rest] == [0, 1, 2]
     for values in zip(*drawn):  # of each generator
         assert len(set(values)) == 3
-
-
-def test_it_is_registered_for_configs():
-    assert HOOKS.get('EpochSeedHook').__name__ == 'EpochSeedHook'

@@ -8,8 +8,10 @@ import pytest
 import torch
 from contract import V2
 from mmengine.registry import MODELS
+from mmengine.structures import InstanceData
 from runs import IMAGE
 from small_archs import SWIN
+from torch import nn
 
 from banet.explain import cam
 from banet.explain.layers import LayerError, stages, to_map
@@ -106,6 +108,34 @@ def test_layers_that_cannot_be_explained_are_named(view, layer, message):
     target = find_targets(seen, score=0)[0]
     with pytest.raises(LayerError, match=message):
         cam.activation_map(seen, target, layer)
+
+
+def test_what_is_shown_is_the_image_in_rgb(predictors):
+    image = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+    shown = View(predictors['seg'], image).shown  # whose test is at full size
+    assert np.array_equal(shown, image[..., ::-1])
+
+
+class Boxes(nn.Module):
+    """A detector's view of an image of 10 x 10 with two boxes."""
+
+    task, x, shown = 'det', torch.zeros(1), np.zeros((10, 10, 3))
+
+    def forward(self, x):
+        boxes = torch.tensor([[0.0, 0, 10, 5], [0, 0, 10, 5]])
+        scores, labels = torch.tensor([0.9, 0.8]), torch.tensor([0, 1])
+        return [InstanceData(bboxes=boxes, scores=scores, labels=labels)]
+
+
+@pytest.mark.parametrize(
+    'label,height,found',
+    [(0, 0.26, 0), (1, 0.26, 1), (0, 0.24, None), (2, 0.5, None)],
+)
+def test_same_box_is_of_one_class_and_overlaps_by_half(label, height, found):
+    """A box of half the image, and one of its upper part: IoU 0.52, 0.48."""
+    target = Target(label, 1.0, np.array([0, 0, 1, height]))
+    (same,) = follow(Boxes(), [target])
+    assert found is same is None or same.label == found
 
 
 @pytest.mark.slow

@@ -138,7 +138,7 @@ def features(
             + '.'
         )
     if issubclass(kind, BAResNet):
-        kwargs['depth'] = depth or 50
+        kwargs['depth'] = 50 if depth is None else depth
     elif depth is not None or 'arch' not in kwargs:
         raise ZooError(f'{backbone} has no depth: name its arch=..., instead.')
     if out_indices is None and not issubclass(kind, IN_LAYERS):

@@ -105,7 +105,8 @@ def build(name: str, args: Namespace) -> nn.Module:
 
 def _backbone(name, args):
     try:
-        return NETWORKS[name](depth=args.depth or 50, norm_eval=args.norm_eval)
+        depth = 50 if args.depth is None else args.depth
+        return NETWORKS[name](depth=depth, norm_eval=args.norm_eval)
     except (KeyError, ValueError) as error:
         raise BenchmarkError(
             f'{name}: {error}. Leave it out with --models.'

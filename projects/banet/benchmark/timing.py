@@ -203,8 +203,8 @@ def saved_activations(
 ) -> float:
     """MiB that autograd keeps of one eager training step, on its device.
 
-    Each memory counts once, those of parameters and images not at all; 0 for
-    inference.
+    Each memory counts once, those of parameters and images not at all, but
+    their copies in half precision do, which autocast makes; 0 for inference.
     """
     if args.mode == 'infer':
         return 0.0

@@ -143,7 +143,8 @@ class EfficientChannelAttention(ChannelAttention):
         super().__init__(in_channels, channels, gate_cfg, init_cfg)
         if kernel_size is None:
             kernel_size = int(abs((math.log2(channels) + b) / gamma)) | 1
-        if kernel_size < 1 or kernel_size % 2 == 0:
+        whole = isinstance(kernel_size, int)
+        if not whole or kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(
                 f'kernel_size={kernel_size!r} must be an odd number such as 3.'
             )

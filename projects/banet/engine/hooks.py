@@ -40,6 +40,7 @@ class BridgeStatsHook(Hook):
                 f'interval={interval} must be at least 1 iteration.'
             )
         self.interval = interval
+        self._looks = False
         self._hooks: list[RemovableHandle] = []
         self._gates: dict[str, Tensor] = {}
 
