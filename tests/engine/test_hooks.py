@@ -10,7 +10,7 @@ from mmengine.visualization import Visualizer
 from mmseg.engine.hooks import SegVisualizationHook
 from runs import ROOT, short_run, tool
 
-from banet import TensorBoardHook
+from banet import BAResNet, BridgeStatsHook, TensorBoardHook
 from banet.engine.curves import choose, CurveError, plot_runs, read_run
 from banet.utils.outfolder import OutFolder
 
@@ -53,6 +53,24 @@ def test_selection_weights_in_the_log_are_the_models(work_dir):
         gates = run[f'bridge/layer{stage}/gate']
         assert len(gates) == len(run['loss'])
         assert all(0 < gate < 1 for gate in gates.values())
+
+
+@pytest.mark.parametrize('attention', [None, dict(type='BridgeAttentionV2')])
+def test_looking_leaves_the_model_as_it_was(attention):
+    """And says so, if there is nothing to look at."""
+    said = []
+    runner = SimpleNamespace(
+        model=BAResNet(18, attention=attention, base_channels=16),
+        logger=SimpleNamespace(warning=said.append),
+    )
+    hook = BridgeStatsHook(interval=1)
+    hook.before_train(runner)
+    assert len(said) == (attention is None)
+    runner.model.train()(torch.rand(2, 3, 32, 32))  # before an iteration
+    hook.after_train(runner)
+    assert not any(m._forward_hooks for m in runner.model.modules())
+    with pytest.raises(ValueError, match='interval=0 must be at least 1'):
+        BridgeStatsHook(interval=0)
 
 
 def events_of(work_dir):
