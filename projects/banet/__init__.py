@@ -41,7 +41,7 @@ if not {'banet.doctor', '-mbanet.doctor'} & set(sys.orig_argv):
     )
     from .bridge.residual import ConvNormBridge
     from .checkpoint.convert import load_weights
-    from .checkpoint.weights import let_mmengine_read_safetensors
+    from .checkpoint.weights import let_mmengine_read_ours
     from .data.augment import RandomResizedCropFlip
     from .data.memory import InMemoryDataset
     from .engine.calibration import CalibrationHook
@@ -51,7 +51,7 @@ if not {'banet.doctor', '-mbanet.doctor'} & set(sys.orig_argv):
     from .engine.seeding import EpochSeedHook
     from .utils.errors import CheckpointError
 
-    let_mmengine_read_safetensors()
+    let_mmengine_read_ours()
 
 __all__ = [
     'BABasicBlock',

@@ -33,6 +33,7 @@ QUOTED = shlex.quote(str(DET))  # a folder may have a space
             '--runtime openvino --mode train',
             '--runtime openvino is for --mode infer',
         ),
+        ('--plot a.pdf --batch 1 2', '--plot a.pdf must end in .png'),
         ('--plot cost.png', '--plot needs several --batch or --size'),
         ('--out nowhere/times.json', 'the folder nowhere does not exist'),
         ('--out {empty}', 'config.py exists; --force'),

@@ -67,6 +67,15 @@ def test_other_families_are_compared_with_their_own_attention(
             assert type(last).__name__ == norm
 
 
+def test_network_that_has_no_place_in_a_config_is_not_taken_for_bav2(
+    monkeypatch,
+):
+    """As one that somebody added for backbones alone."""
+    monkeypatch.setitem(NETWORKS, 'mine', NETWORKS['eca'])
+    with pytest.raises(BenchmarkError, match='no model mine in the place of'):
+        build('mine', whole(DET))
+
+
 def test_step_of_a_whole_model_is_its_own_loss():
     """A detector's random objects reach its heads: boxes, labels, masks."""
     args = whole(DET)

@@ -100,13 +100,14 @@ def test_step_of_a_whole_model_is_timed(name, mode, benchmark):
 
 
 def test_plot_shows_time_and_ratio_over_batch_and_size(tmp_path):
-    rows = [dict(model=n, ms=9.0, ratio=1.0) for n in NETWORKS]
+    names = [*NETWORKS, 'mine']  # which has no colour of its own
+    rows = [dict(model=n, ms=9.0, ratio=1.0) for n in names]
     results = [
         dict(batch=batch, size=size, rows=rows)
         for batch, size in ((1, [64, 64]), (2, [64, 64]), (2, [64, 128]))
     ]
     plot(
-        dict(machine='abacus', options=dict(models=NETWORKS), results=results),
+        dict(machine='abacus', options=dict(models=names), results=results),
         tmp_path / 'cost.png',
     )
     height, width, _ = imread(tmp_path / 'cost.png').shape

@@ -1,21 +1,20 @@
 """Checkpoints behind an address are fetched, and read as any other file."""
 
 import http.server
-import sys
 import threading
 from functools import partial
 
 import pytest
 import torch
-from mmengine.runner.checkpoint import load_checkpoint
+from mmengine.runner.checkpoint import CheckpointLoader, load_checkpoint
 from resnets import bridged
 from runs import stopped, TASKS
+from safetensors.torch import save_file
 
 import banet
 from banet import BAResNet, CheckpointError, load_weights
 from banet.checkpoint.locate import locate
 from banet.checkpoint.weights import let_mmengine_unwrap
-from banet.engine.launch import fetch
 
 
 @pytest.fixture
@@ -61,6 +60,9 @@ def test_files_of_one_name_are_told_apart(server):
     files = [locate(f'{address}/{name}') for name in names]
     assert [file.read_text() for file in files] == ['a', 'b', 'b']
     assert len(set(files)) == len(fetched) == 3
+    # A hash in the name tells them apart already: PyTorch's file serves.
+    (folder / 'c-0123abcd.pth').write_text('c')
+    assert locate(f'{address}/c-0123abcd.pth').name == 'c-0123abcd.pth'
 
 
 def test_unknown_addresses_are_named():
@@ -97,10 +99,17 @@ def test_test_measures_no_random_head_of_an_address(
     assert 'head.fc.weight' in stopped(monkeypatch, 'test.py', *args)
 
 
-def test_test_reads_what_was_fetched(server, monkeypatch):
+def test_mmengine_tells_files_of_one_name_apart_and_reads_safetensors(server):
+    """In an init_cfg, too; by itself it keeps the first for all."""
     folder, address, fetched = server
-    (folder / 'x.pth').write_text('x')
-    url = f'{address}/x.pth'
-    monkeypatch.setattr(sys, 'argv', ['tools/test.py', 'CONFIG', url])
-    here = fetch(url)
-    assert sys.argv[2] == here == str(locate(url)) and len(fetched) == 1
+    for value, run in enumerate(('a', 'b')):
+        (folder / run).mkdir()
+        weights = dict(weight=torch.full((2,), float(value)))
+        torch.save(weights, folder / run / 'latest.pth')
+        save_file(weights, folder / run / 'latest.safetensors')
+        for _ in range(2):
+            for suffix in ('pth', 'safetensors'):
+                url = f'{address}/{run}/latest.{suffix}'
+                found = CheckpointLoader.load_checkpoint(url)
+                assert found['weight'].tolist() == [value, value]
+    assert len(fetched) == 4

@@ -68,6 +68,14 @@ def test_last_value_is_the_last_validations(run):
     assert run.measured() == {'top1 last': 'nan', 'top1 best': '0.5'}
 
 
+@pytest.mark.parametrize('step,best', [(0, '0.7'), (2, '0.5')])
+def test_best_value_is_of_the_validations_that_hold(step, best, run):
+    """Those without a step are several; one of a step is the later one."""
+    write(run.folder, STEP, dict(top1=0.7, step=step))
+    write(run.folder, dict(top1=0.5, step=step), process='20260102_000000')
+    assert run.measured() == {'top1 last': '0.5', 'top1 best': best}
+
+
 def test_validation_without_results_is_no_missing_metric(run):
     """As of a detector that has found nothing yet."""
     write(run.folder, STEP, dict(time=0.1, data_time=0.1, step=2))

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -12,6 +13,8 @@ import torch
 from runs import make_digits, ROOT, tool
 
 from banet.compare.folder import curves_of, MINUTES
+from banet.compare.plan import read_plan
+from banet.compare.session import Session
 from banet.compare.training import ending, last_message
 from banet.utils.lock import hold
 
@@ -219,6 +222,37 @@ def test_console_that_is_gone_leaves_no_training_behind(plan):
         pass
     assert not (second / MINUTES).exists()
     assert [r['network'] for r in rows_of(plan)] == ['plain']
+
+
+def test_whatever_goes_wrong_ends_the_trainings(plan, monkeypatch):
+    class Stuck:
+        name, stopped = 'stuck', False
+
+        def __init__(self):
+            self.end = threading.Event()
+
+        def run(self):
+            self.end.wait()
+
+        def stop(self):
+            self.stopped = True
+            self.end.set()
+
+        def row(self):
+            return {}
+
+    def fail(*args):
+        raise OSError('no such device')
+
+    folder = plan.parent
+    mine = read_plan(plan, folder)
+    session = Session(mine, folder, folder, 1, 1, 'cpu')
+    monkeypatch.setattr(session, '_watch', fail)
+    monkeypatch.setattr('banet.compare.session.add_row', lambda *args: None)
+    trainings = [Stuck(), Stuck()]
+    with pytest.raises(OSError, match='no such device'):
+        session.run(trainings)
+    assert all(training.stopped for training in trainings)
 
 
 def test_table_without_rows_is_no_error(plan):

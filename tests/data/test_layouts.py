@@ -66,6 +66,11 @@ def test_images_and_labels_may_share_a_folder(label_end, tmp_path):
             ['a_mask.png', 'b_mask.png'],
             '1 of 3 images have no label NAME_mask.png in ',
         ),
+        (
+            [f'{n}_leftImg8bit.png' for n in 'abc'],
+            ['a_gtFine.png', 'b_gtFine.png'],
+            '1 of 3 images have no label NAME_gtFine.png in ',
+        ),
         (['a.jpg', 'b.png'], ['a.png', 'b.png'], 'mixes 1 .jpg, 1 .png'),
         (
             ['a.jpg', 'b.jpg'],

@@ -93,6 +93,19 @@ def test_what_is_wrong_with_an_object_is_named(objects, kind, check):
             {'class without objects'},
             {'small box'},
         ),
+        # Upstream takes 14.6 - 5.9 for 9.
+        (
+            OBJECT.format(5.9, 5.9, 25, 14.6, name='bolt'),
+            dict(bbox_min_size=9),
+            set(),
+            set(),
+        ),
+        (
+            OBJECT.format(5, 34, 25, 43, name='bolt'),
+            dict(bbox_min_size=10),
+            {'class without objects'},
+            {'small box', 'box beyond the border'},
+        ),
         (GOOD.replace('>0<', '>1<'), {}, {'class without objects'}, set()),
     ],
 )

@@ -173,8 +173,9 @@ def test_validations_of_a_training_without_epochs_lie_apart(tmp_path):
         dict(top1=0.2, step=0),
         dict(loss=0.5, iter=20, step=20),
         dict(top1=0.3, step=0),
+        dict(top1=0.4, step=0),
     ]
     file = tmp_path / '20260101_000000/vis_data/scalars.json'
     file.parent.mkdir(parents=True)
     file.write_text('\n'.join(map(json.dumps, lines)))
-    assert read_run(tmp_path)['top1'] == {10: 0.2, 20: 0.3}
+    assert read_run(tmp_path)['top1'] == {10: 0.2, 20: 0.3, 21: 0.4}

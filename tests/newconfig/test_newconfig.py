@@ -245,14 +245,15 @@ def test_folder_of_validation_images_is_named_by_its_option(
         make(tmp_path / 'my.py', **{**DET, 'val_images': val_images})
 
 
-def test_image_that_is_very_large_is_no_damage(tmp_path, monkeypatch):
-    """Pillow refuses to open it, OpenCV does not; labels are Pillow's."""
+def test_image_whose_label_mmseg_cannot_read_is_named(tmp_path, monkeypatch):
+    """OpenCV reads an image that large, Pillow refuses its label."""
     Image.new('RGB', (8, 8)).save(tmp_path / 'a.jpg')
-    Image.fromarray(np.eye(2, dtype=np.uint8)).save(tmp_path / 'a.png')
+    Image.fromarray(np.eye(8, dtype=np.uint8)).save(tmp_path / 'a.png')
     (tmp_path / 'classes.txt').write_text('sky\nroad\n')
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 4)
     seg = dict(task='seg', model='upernet', depth='r50', data=tmp_path)
-    assert make(tmp_path / 'my.py', **seg).model.decode_head.num_classes == 2
+    with pytest.raises(NewConfigError, match=r'a.jpg .*cut it, and its label'):
+        make(tmp_path / 'my.py', **seg)
 
 
 def test_config_that_is_inherited_is_not_replaced():

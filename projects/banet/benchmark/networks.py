@@ -77,8 +77,14 @@ NETWORKS = {
     'bav2-straight': straight,
     'bav2-compiled': partial(BAResNet, compile_blocks=True),
 }
-# Forms of BAv2 that are compared as backbones alone, not in a config's model.
-BARE = 'bav2-straight', 'bav2-compiled'
+# Those that can stand in a config's model; 'se' is a class of its own.
+ATTENTIONS = {
+    'plain': None,
+    'eca': ECA,
+    'bav1': V1,
+    'bav2': V2,
+    'bav2-deploy': V2,
+}
 
 
 def build(name: str, args: Namespace) -> nn.Module:
@@ -130,7 +136,7 @@ def _from_config(name, args):
             "with one of banet's, such as BAResNet, in whose place the others "
             'are put.'
         )
-    if name in BARE or (name == 'se' and kind not in SE):
+    if kind not in SE if name == 'se' else name not in ATTENTIONS:
         raise BenchmarkError(
             f'--config has no model {name} in the place of {backbone.type}: '
             'choose others with --models.'
@@ -142,11 +148,11 @@ def _from_config(name, args):
             backbone.pop(argument, None)
     else:
         own = backbone.get('attention') or default_of(kind, 'attention')
-        chosen = dict(plain=None, eca=ECA, bav1=V1).get(name, V2)
+        chosen = ATTENTIONS[name]
         # The ratio and the rest of the config's are bridge attention's.
-        backbone.attention = (
-            chosen if name == 'eca' else chosen and {**own, **chosen}
-        )
+        if chosen in (V1, V2):
+            chosen = {**own, **chosen}
+        backbone.attention = chosen
     try:
         return build_model(config)
     except (KeyError, TypeError, ValueError) as error:

@@ -112,7 +112,7 @@ def plot(results: dict, path: str) -> None:
     )
     for column, (fixed, points, label) in enumerate(panels):
         for name in results['options']['models']:
-            colour, marker = STYLES[name]
+            colour, marker = STYLES.get(name, ('#808080', '.'))
             xs = [_place(x) for x, _ in points]
             rows = [
                 next(r for r in result['rows'] if r['model'] == name)

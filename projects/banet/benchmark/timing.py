@@ -80,6 +80,8 @@ def check(args: Namespace) -> list[tuple[int, int]]:
         raise BenchmarkError(
             '--plot needs several --batch or --size to draw a line.'
         )
+    if args.plot and not args.plot.endswith('.png'):
+        raise BenchmarkError(f'--plot {args.plot} must end in .png.')
     return [_size(text) for text in args.size]
 
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+import re
+import sys
 from pathlib import Path
 from typing import Union
 
@@ -13,13 +15,16 @@ from ..utils.text import shorten
 
 TORCHVISION = 'torchvision://'
 FETCHED = (TORCHVISION, 'http://', 'https://')
+# A name with its content's hash, as PyTorch and OpenMMLab publish files.
+HASHED = re.compile(r'-[0-9a-f]{8,}\.')
 
 
 def locate(path: Union[str, Path]) -> Path:
     """A file on this machine: ``path`` itself, or what was fetched from it.
 
     Fetched files are kept where PyTorch keeps its own, and taken from there
-    the next time. They are read as any other file is, without running code.
+    the next time: under their own name if it holds a hash, else under one
+    that their address tells apart.
 
     Args:
         path (str | Path): A file, ``http://...``, ``https://...``, or
@@ -41,9 +46,10 @@ def locate(path: Union[str, Path]) -> Path:
         text = known[name]
         file = os.path.basename(text)
     else:
-        # One host may have many files of one name.
-        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        file = f'{digest}-{os.path.basename(text.partition("?")[0])}'
+        file = os.path.basename(text.partition('?')[0])
+        if not HASHED.search(file):  # there may be others of its name
+            digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+            file = f'{digest}-{file}'
     if not text.startswith(FETCHED):
         raise CheckpointError(
             f'{text} cannot be fetched: name a file, torchvision://, http:// '
@@ -53,7 +59,9 @@ def locate(path: Union[str, Path]) -> Path:
     if not kept.is_file():
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(text, str(kept), progress=False)
+            torch.hub.download_url_to_file(
+                text, str(kept), progress=sys.stderr.isatty()
+            )
         except (OSError, ValueError, RuntimeError) as error:
             raise CheckpointError(
                 f'{text} cannot be fetched: {error}.'

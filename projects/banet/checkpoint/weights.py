@@ -6,6 +6,7 @@ from collections.abc import Collection, KeysView
 from typing import Any, Union
 
 import torch
+from mmengine.dist import barrier, get_rank
 from mmengine.runner import checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 from torch import Tensor
@@ -14,6 +15,7 @@ from ..bridge.warm_start import WRAPPED
 from ..utils.errors import CheckpointError
 from ..utils.text import shorten
 from .files import read
+from .locate import FETCHED, locate
 
 # What wraps the weights in a file; the last ones are means over the training.
 WRAPPERS = (
@@ -191,11 +193,28 @@ def load_from_local(filename: str, map_location=None) -> Any:
     return checkpoint.load_from_local(filename, map_location)
 
 
-def let_mmengine_read_safetensors() -> None:
-    """Wherever a config names them; other files are read as they were."""
-    CheckpointLoader.register_scheme(
-        prefixes='', loader=load_from_local, force=True
-    )
+def load_from_http(filename: str, map_location=None) -> Any:
+    """What :func:`locate` finds, fetched by one process for all.
+
+    mmengine keeps a file under the last part of its address, and takes the
+    ``latest.pth`` of one run for that of another.
+    """
+    if get_rank() == 0:
+        locate(filename)
+    barrier()
+    return load_from_local(str(locate(filename)), map_location)
+
+
+def let_mmengine_read_ours() -> None:
+    """Safetensors, and what lies elsewhere, wherever a config names them."""
+    _register(load_from_local, load_from_http)
+
+
+def _register(local, http):
+    for prefixes, loader in (('', local), (list(FETCHED), http)):
+        CheckpointLoader.register_scheme(
+            prefixes=prefixes, loader=loader, force=True
+        )
 
 
 def let_mmengine_unwrap(names: Collection[str]) -> None:
@@ -213,11 +232,4 @@ def let_mmengine_unwrap(names: Collection[str]) -> None:
 
         return unwrapped
 
-    for prefixes, loader in (
-        ('', load_from_local),
-        (['http://', 'https://'], checkpoint.load_from_http),
-        ('torchvision://', checkpoint.load_from_torchvision),
-    ):
-        CheckpointLoader.register_scheme(
-            prefixes=prefixes, loader=unwrapping(loader), force=True
-        )
+    _register(unwrapping(load_from_local), unwrapping(load_from_http))

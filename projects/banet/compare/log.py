@@ -3,7 +3,7 @@
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from ..engine.curves import NO_CURVES
 from .folder import curves_of
@@ -19,6 +19,8 @@ class RunLog:
         step (dict | None): The last line of the training.
         metrics (set[str]): Names in the lines of its validations.
         validation (dict): The last of these lines.
+        validations (dict): All of them, by their steps where they have any:
+            a run that was resumed validates again.
     """
 
     def __init__(self, folder: Path):
@@ -26,6 +28,7 @@ class RunLog:
         self.step: Optional[dict] = None
         self.metrics: set[str] = set()
         self.validation: dict = {}
+        self.validations: dict[Any, dict] = {}
         self._read: dict[Path, int] = {}
 
     def look(self) -> None:
@@ -46,3 +49,5 @@ class RunLog:
         else:
             self.metrics |= set(entry) - NO_CURVES
             self.validation = entry
+            key = entry.get('step') or f'{len(self.validations)}th'
+            self.validations[key] = entry

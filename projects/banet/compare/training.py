@@ -235,9 +235,13 @@ class Training:
             MetricError: A metric was never logged, and others were.
         """
         self._check_metrics()
-        curves, found = self._curves(), {}
+        found = {}
         for metric in self.plan.metrics:
-            values = curves.get(metric.key, {}).values()
+            values = [
+                validation[metric.key]
+                for validation in self._curve.validations.values()
+                if metric.key in validation
+            ]
             # Not there, if a detector has come to find nothing.
             last = self._curve.validation.get(metric.key, math.nan)
             best = max(values, default=math.nan)

@@ -7,6 +7,7 @@ what these two ends are is found here.
 import os
 from collections import Counter
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple, Optional
 
@@ -51,6 +52,7 @@ def find_ends(
         return None, found
     suffix = Path(names[0]).suffix
     tail = _common_tail([name[: -len(suffix)] for name in names])
+    nearest = 0, [name[: -len(suffix)] for name in names], label_end or ''
     # The whole end, such as _leftImg8bit.png, only where the short one fails.
     for end in dict.fromkeys((suffix, tail + suffix)):
         stems = [name[: -len(end)] for name in names]
@@ -59,6 +61,8 @@ def find_ends(
             there = set(theirs)
             count = sum(stem + label_end in there for stem in stems)
             fitting = Counter({label_end: count})
+        for label, count in fitting.items():
+            nearest = max(nearest, (count, stems, label), key=itemgetter(0))
         whole = [e for e, count in fitting.items() if count == len(stems)]
         if len(whole) > 1:
             text = (
@@ -78,7 +82,7 @@ def find_ends(
                 kind = 'labels among images'
                 return None, [Problem(ERROR, kind, str(labels), text)]
             return ends, []
-    return None, [_missing(names, theirs, images, labels, label_end)]
+    return None, [_missing(*nearest[1:], theirs, images, labels)]
 
 
 def _below(folder):
@@ -127,14 +131,12 @@ def _label_ends(stems, labels) -> Counter:
     )
 
 
-def _missing(names, theirs, images, labels, label_end):
-    """Which images have no label: that of the most frequent end, or any."""
-    own = {name.removesuffix(Path(name).suffix) for name in names}
-    ends = _label_ends(own, theirs).most_common(1)
-    end = label_end or (ends[0][0] if ends else '')
-    lost = sorted(own - {name.removesuffix(end) for name in theirs})
+def _missing(stems, end, theirs, images, labels):
+    """Which images have no label, by the ends that fit most of them."""
+    known = set(theirs)
+    lost = sorted(stem for stem in stems if not end or stem + end not in known)
     text = (
-        f'{len(lost)} of {len(names)} images have no label '
+        f'{len(lost)} of {len(stems)} images have no label '
         f'{f"NAME{end}" if end else "of the same name"} in {labels}: '
         f'{shorten(lost)}'
     )

@@ -74,9 +74,9 @@ def _check_file(path, classes, objects, ignored, limits):
     except (ElementTree.ParseError, OSError, ValueError) as error:
         text = f'is no xml that can be read: {error}'
         return [Problem(ERROR, 'damaged annotation file', path, text)]
-    size = {s: tree.findtext(f'size/{s}') for s in ('width', 'height')}
-    width, height = map(_number, size.values())
-    found = check_size((width, height), limits.get('min_size', 0), path)
+    texts = {s: tree.findtext(f'size/{s}') for s in ('width', 'height')}
+    size = tuple(map(_number, texts.values()))
+    found = check_size(size, limits.get('min_size', 0), path)
     found += [
         Problem(
             ERROR,
@@ -84,7 +84,7 @@ def _check_file(path, classes, objects, ignored, limits):
             path,
             f'{side}={text!r}: a whole number of pixels',
         )
-        for side, text in size.items()
+        for side, text in texts.items()
         if text is not None and not text.strip().isdigit()
     ]
     for number, thing in enumerate(tree.findall('object'), 1):
@@ -94,35 +94,45 @@ def _check_file(path, classes, objects, ignored, limits):
             text = 'an object needs a name'
             found.append(Problem(ERROR, 'object without name', where, text))
             continue
-        box = [
-            _number(thing.findtext(f'bndbox/{side}'))
-            for side in ('xmin', 'ymin', 'xmax', 'ymax')
-        ]
-        problem = _check_box(box, width, height, where)
-        difficult = thing.findtext('difficult', '0').strip()
-        if not difficult.isdigit():
-            text = f'difficult={difficult!r}: mmdet reads a number, 0 or 1'
-            kind = 'difficult that is no number'
-            problem.append(Problem(ERROR, kind, where, text))
-        x1, y1, x2, y2 = box
-        least = limits.get('bbox_min_size') or 0
-        small = min(x2 - x1, y2 - y1) < least
-        if small and not problem:
-            text = (
-                f'bndbox={box}: ignored in training by '
-                f'filter_cfg=dict(bbox_min_size={least})'
-            )
-            problem.append(Problem(NOTE, 'small box', where, text))
-        found += problem
-        if name in classes and (small or difficult not in ('', '0')):
+        problems, is_ignored = _check_object(thing, size, limits, where)
+        found += problems
+        if name in classes and is_ignored:
             ignored[name] += 1
-        elif name not in classes or not any(
-            p.severity in (ERROR, LOST) for p in problem
-        ):
+        elif name not in classes or _are_notes(problems):
             objects[name] += 1
     if not tree.findall('object'):
         found.append(Problem(NOTE, 'image without objects', path))
     return found
+
+
+def _check_object(thing, size, limits, where):
+    """What is wrong with it, and whether a training ignores it."""
+    box = [
+        _number(thing.findtext(f'bndbox/{side}'))
+        for side in ('xmin', 'ymin', 'xmax', 'ymax')
+    ]
+    found = _check_box(box, *size, where)
+    difficult = thing.findtext('difficult', '0').strip()
+    if not difficult.isdigit():
+        text = f'difficult={difficult!r}: mmdet reads a number, 0 or 1'
+        kind = 'difficult that is no number'
+        found.append(Problem(ERROR, kind, where, text))
+    elif int(difficult):
+        return found, True
+    least = limits.get('bbox_min_size') or 0
+    # Upstream takes whole numbers.
+    x1, y1, x2, y2 = (int(v) if math.isfinite(v) else v for v in box)
+    if _are_notes(found) and min(x2 - x1, y2 - y1) < least:
+        text = (
+            f'bndbox={box}: ignored in training by '
+            f'filter_cfg=dict(bbox_min_size={least})'
+        )
+        return [*found, Problem(NOTE, 'small box', where, text)], True
+    return found, False
+
+
+def _are_notes(problems):
+    return all(problem.severity == NOTE for problem in problems)
 
 
 def _number(text):

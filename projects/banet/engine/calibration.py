@@ -1,6 +1,7 @@
 """Statistics for the attention's norms, taken before a training begins."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 import torch
 from mmengine.dist import broadcast
@@ -124,4 +125,5 @@ class CalibrationHook(Hook):
 
 def _batch_size(loader):
     """Also where a batch sampler has it, as mmdet's by aspect ratio."""
-    return getattr(loader.batch_sampler, 'batch_size', None) or 1
+    size = getattr(loader.batch_sampler, 'batch_size', None) or 1
+    return min(size) if isinstance(size, Sequence) else size  # one per source

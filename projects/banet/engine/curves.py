@@ -30,7 +30,8 @@ def read_run(work_dir: Path) -> dict[str, dict[int, float]]:
     Returns:
         dict: Name to step to value. The steps of what is logged in training
         are iterations; those of metrics what upstream counts validations in,
-        epochs or iterations; in a training without epochs always iterations.
+        epochs or iterations; where it counts none, that of the last line of
+        the training before, or the next that is free.
 
     Raises:
         CurveError: There is no log in the folder, or nothing in the log.
@@ -45,6 +46,7 @@ def read_run(work_dir: Path) -> dict[str, dict[int, float]]:
     found: dict[str, dict[int, float]] = defaultdict(dict)
     trained = 0
     for file in files:
+        placed = -1  # the last of the validations without a step
         for number, line in enumerate(file.read_text().splitlines(), 1):
             try:
                 entry = json.loads(line)
@@ -52,8 +54,10 @@ def read_run(work_dir: Path) -> dict[str, dict[int, float]]:
                 print(f'{file}:{number} is broken off, left out')
                 continue
             trained = entry.get('iter', trained)
+            step = entry.get('step')
             # Without epochs, upstream counts each validation as epoch 0's.
-            step = entry.get('step') or trained
+            if not step:
+                step = placed = max(trained, placed + 1)
             for name, value in entry.items():
                 if name not in NO_CURVES and isinstance(value, (int, float)):
                     found[name][step] = value

@@ -17,7 +17,7 @@ from mmengine.device import get_device
 from ..apis.config import CONFIG_SUFFIXES, load_config, SCOPES
 from ..apis.model import build_model
 from ..checkpoint.files import check_file
-from ..checkpoint.locate import FETCHED, locate
+from ..checkpoint.locate import FETCHED
 from ..checkpoint.weights import let_mmengine_unwrap
 from ..utils.compat import pip_line
 from ..utils.errors import BanetError, CheckpointError
@@ -166,12 +166,11 @@ def check(config: Config, args) -> None:
         if not getattr(args, 'no_validate', False):
             splits += ('val',)
     if checkpoint:
-        if testing:
-            checkpoint = fetch(checkpoint)
         check_checkpoint(checkpoint)
+        ours = '://' not in checkpoint or checkpoint.startswith(FETCHED)
         model = (
             check_heads(config, checkpoint)
-            if testing and '://' not in checkpoint
+            if testing and ours
             else build_model(config)
         )
         let_mmengine_unwrap(model.state_dict().keys())
@@ -217,28 +216,9 @@ def prepare_work_dir(config: Config, args) -> None:
         )
 
 
-def fetch(checkpoint: str) -> str:
-    """Where the checkpoint lies here; upstream's script is told so, too.
-
-    mmengine would keep it under the last part of its address, and take the
-    ``latest.pth`` of one run for that of another.
-
-    Raises:
-        LaunchError: It cannot be fetched.
-    """
-    if not checkpoint.startswith(FETCHED):
-        return checkpoint
-    try:
-        path = str(locate(checkpoint))
-    except CheckpointError as error:
-        raise LaunchError(str(error)) from error
-    sys.argv[sys.argv.index(checkpoint)] = path
-    return path
-
-
 def check_checkpoint(path: str) -> None:
     """Raise LaunchError unless ``path`` could be what torch.save wrote."""
-    if '://' in path:  # fetched by mmengine
+    if '://' in path:  # fetched when it is read
         return
     try:
         check_file(os.path.expanduser(path))  # as mmengine reads it

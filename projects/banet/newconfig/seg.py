@@ -12,7 +12,7 @@ from ..data.class_lists import ClassListError, find_list, read_list
 from ..data.images import check_file, IMAGES, ORIENTATION
 from ..data.labels import check_label, Labels
 from ..data.layouts import Ends, find_ends
-from ..data.report import ERROR
+from ..data.report import ERROR, Problem
 from ..data.unread import check_junk
 from ..data.walk import each
 from ..utils.files import files_below
@@ -83,8 +83,10 @@ def _check_label_of(folders, ends, count, image):
             width, height = opened.size
             if opened.getexif().get(ORIENTATION, 1) > 4:  # a quarter turn
                 width, height = height, width
-    except Image.DecompressionBombError:  # large, which is no damage
-        return check_label(path, None, count, {})
+    except Image.DecompressionBombError as error:
+        # Pillow is what mmseg reads labels of this size with.
+        text = f'{error}: cut it, and its label, into parts'
+        return [Problem(ERROR, 'very large image', image, text)], Counter()
     return check_label(path, (height, width), count, {})
 
 
