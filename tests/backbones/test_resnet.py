@@ -43,12 +43,16 @@ def reference_block(block, x):
 
 
 @pytest.mark.parametrize(
-    'model',
-    [small(18), small(50), bridged(50, BAResNeXt, groups=4)],
+    'build',
+    [
+        lambda: small(18),
+        lambda: small(50),
+        lambda: bridged(50, BAResNeXt, groups=4),
+    ],
     ids=['basic', 'bottleneck', 'resnext'],
 )
-def test_block_equals_the_formula(model):
-    model.double().eval()
+def test_block_equals_the_formula(build):
+    model = build().double().eval()
     for block in list(model.layer2)[:2]:  # with and without downsample
         x = torch.randn(2, block.conv1.in_channels, 9, 7).double()
         torch.testing.assert_close(

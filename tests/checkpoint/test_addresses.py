@@ -91,7 +91,7 @@ def test_mmengine_finds_wrapped_weights_behind_an_address(
 def test_test_measures_no_random_head_of_an_address(
     server, checkpoints, tmp_path, monkeypatch
 ):
-    folder, address, fetched = server
+    folder, address, _ = server
     state = torch.load(checkpoints['cls'], weights_only=False)['state_dict']
     head = {n: v for n, v in state.items() if not n.startswith('head.')}
     torch.save({'state_dict': head}, folder / 'x.pth')

@@ -136,7 +136,8 @@ def _from_config(name, args):
             "with one of banet's, such as BAResNet, in whose place the others "
             'are put.'
         )
-    if kind not in SE if name == 'se' else name not in ATTENTIONS:
+    fits = kind in SE if name == 'se' else name in ATTENTIONS
+    if not fits:
         raise BenchmarkError(
             f'--config has no model {name} in the place of {backbone.type}: '
             'choose others with --models.'

@@ -18,16 +18,14 @@ class RunLog:
     Attributes:
         step (dict | None): The last line of the training.
         metrics (set[str]): Names in the lines of its validations.
-        validation (dict): The last of these lines.
-        validations (dict): All of them, by their steps where they have any:
-            a run that was resumed validates again.
+        validations (dict): These lines, the last one at the end, by their
+            steps where they have any: a resumed run validates again.
     """
 
     def __init__(self, folder: Path):
         self.folder = folder
         self.step: Optional[dict] = None
         self.metrics: set[str] = set()
-        self.validation: dict = {}
         self.validations: dict[Any, dict] = {}
         self._read: dict[Path, int] = {}
 
@@ -48,6 +46,11 @@ class RunLog:
             self.step = entry
         else:
             self.metrics |= set(entry) - NO_CURVES
-            self.validation = entry
             key = entry.get('step') or f'{len(self.validations)}th'
+            self.validations.pop(key, None)  # or it would keep its place
             self.validations[key] = entry
+
+    @property
+    def validation(self) -> dict:
+        """The last line of its validations; empty, if there is none."""
+        return next(reversed(self.validations.values()), {})

@@ -51,14 +51,15 @@ def find_ends(
     if found:
         return None, found
     suffix = Path(names[0]).suffix
-    tail = _common_tail([name[: -len(suffix)] for name in names])
-    nearest = 0, [name[: -len(suffix)] for name in names], label_end or ''
+    there = set(theirs)
+    stems = [name[: -len(suffix)] for name in names]
+    nearest = 0, stems, label_end or ''
+    tail = _common_tail(stems)
     # The whole end, such as _leftImg8bit.png, only where the short one fails.
     for end in dict.fromkeys((suffix, tail + suffix)):
         stems = [name[: -len(end)] for name in names]
         fitting = _label_ends(stems, theirs)
         if label_end is not None:
-            there = set(theirs)
             count = sum(stem + label_end in there for stem in stems)
             fitting = Counter({label_end: count})
         for label, count in fitting.items():
@@ -82,7 +83,7 @@ def find_ends(
                 kind = 'labels among images'
                 return None, [Problem(ERROR, kind, str(labels), text)]
             return ends, []
-    return None, [_missing(*nearest[1:], theirs, images, labels)]
+    return None, [_missing(*nearest[1:], there, images, labels)]
 
 
 def _below(folder):
@@ -131,10 +132,9 @@ def _label_ends(stems, labels) -> Counter:
     )
 
 
-def _missing(stems, end, theirs, images, labels):
+def _missing(stems, end, there, images, labels):
     """Which images have no label, by the ends that fit most of them."""
-    known = set(theirs)
-    lost = sorted(stem for stem in stems if not end or stem + end not in known)
+    lost = sorted(stem for stem in stems if not end or stem + end not in there)
     text = (
         f'{len(lost)} of {len(stems)} images have no label '
         f'{f"NAME{end}" if end else "of the same name"} in {labels}: '

@@ -227,9 +227,9 @@ def check_annotations(
         found.append(Problem(NOTE, 'no annotations at all', path, text))
     else:
         found += check_coco(content, path, classes, masks, evaluates)
+    least = limits.get('min_size', 0)
     for image in content['images']:
         size = image['width'], image['height']
-        least = limits.get('min_size', 0)
         found += check_size(size, least, image['file_name'])
     folder = os.path.join(
         leaf.get('data_root') or '',

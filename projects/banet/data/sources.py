@@ -153,17 +153,15 @@ def open_source(text: Union[str, Path]) -> Union[Images, Video]:
 
     root: Optional[Path]
     if path.is_dir():
-        root, found = path, list(files_below(path, note))
+        root, found = path, sorted(files_below(path, note))
     else:
-        found = list(map(Path, glob.glob(str(text), recursive=True)))
+        found = sorted(map(Path, glob.glob(str(text), recursive=True)))
         root = None
     # A link that leads nowhere is one of them: reading it tells.
-    paths = sorted(
-        p for p in found if p.suffix.lower() in IMAGES and not p.is_dir()
-    )
+    paths = [p for p in found if p.suffix.lower() in IMAGES and not p.is_dir()]
     skipped += [
         (str(p), f'{p.suffix} is not read: convert it to PNG')
-        for p in sorted(found)
+        for p in found
         if p.suffix.lower() in PICTURES
     ]
     if not paths:

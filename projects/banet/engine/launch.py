@@ -167,13 +167,14 @@ def check(config: Config, args) -> None:
             splits += ('val',)
     if checkpoint:
         check_checkpoint(checkpoint)
-        ours = '://' not in checkpoint or checkpoint.startswith(FETCHED)
-        model = (
-            check_heads(config, checkpoint)
-            if testing and ours
-            else build_model(config)
-        )
-        let_mmengine_unwrap(model.state_dict().keys())
+        # What lies in a store, mmengine alone can read.
+        if '://' not in checkpoint or checkpoint.startswith(FETCHED):
+            model = (
+                check_heads(config, checkpoint)
+                if testing
+                else build_model(config)
+            )
+            let_mmengine_unwrap(model.state_dict().keys())
     for split in splits:
         loader = config.get(f'{split}_dataloader')
         if loader:
